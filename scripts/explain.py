@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci.base.console import Console, console
-from notebook_ci.base.errors import Failed, InputError, Problem
+from notebook_ci.base.errors import Failed
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.launcher import COMMAND, own_command
-from notebook_ci.base.load_inputs import CHECK_ONLY, JSON
+from notebook_ci.base.load_inputs import JSON
 from notebook_ci.base.stage import Command, run_script
-from notebook_ci.base.texts import printable, quote
+from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record
-from notebook_ci.records.run_directory import OF_STAGE, RunDirectory
+from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.shards import joined
 from notebook_ci.stages import ALL_STAGES
@@ -32,46 +32,19 @@ class Explain(Command[StageInputs]):
         parser = argparse.ArgumentParser(prog=f"{COMMAND} {self.name}", description=DESCRIPTION)
         parser.add_argument("run", metavar="RUN", nargs="?", help="A run directory. Default: the newest one.")
         parser.add_argument(JSON, action="store_true", help="Print JSON.")
-        given = parser.parse_args([each for each in argv if each != CHECK_ONLY]).run
-        workspace = Workspace(Path.cwd(), environ)
-        run = workspace.cwd / given if given else _newest(workspace)
-        records = [*joined(_records(run)).values(), *_unfinished(run)]
+        given = parser.parse_args(argv).run
+        run = RunDirectory.existing(given or "", Workspace(Path.cwd(), environ))
+        records = [*joined(run.records()).values(), *run.unfinished()]
         failed = [record for record in records if record.has_failed]
         found = [(each, record, _explained(each, record, records)) for record in failed for each in failures(record)]
         if shown.document:
             explained = [each for _, _, each in found]
-            shown.answer({"run": run, "status": "failed" if found else "passed", "failures": explained})
+            shown.answer({"run": run.path, "status": "failed" if found else "passed", "failures": explained})
             return 0
         lines = [line for each in found for line in (*_lines(*each), "")] or ["Nothing failed."]
         text = "\n".join(printable(line.expandtabs()) for line in lines)
         console(environ, sys.stdout).output(text.rstrip())  # a runner obeys no command in it
         return 0
-
-
-def _newest(workspace: Workspace) -> Path:
-    folder = RunDirectory.location("", workspace)
-    runs = [folder] if workspace.runner_temp else folder.glob("*/")
-    if found := [run for run in runs if any(run.glob("*.json"))]:
-        return max(found, key=lambda run: run.stat().st_mtime)
-    raise InputError(f"No run with records was found in {quote(str(folder))}.", hint="Name a run directory.")
-
-
-def _records(run: Path) -> dict[str, Record]:
-    if not run.is_dir():
-        raise InputError(f"{quote(str(run))} is not a folder.", hint="Name the run directory of a run.")
-    if records := RunDirectory(run).records():
-        return records
-    raise InputError(f"{quote(str(run))} has no records.", hint="Name the run directory of a run.")
-
-
-def _unfinished(run: Path) -> Iterator[Record]:
-    """Yield a record of each stage that has a folder in the run directory, and no record."""
-    for folder in sorted(run.glob("*/")):
-        stage = next((each for each in ALL_STAGES if f"{folder.name}-".startswith(f"{each}-")), "")
-        if stage and not run.joinpath(f"{folder.name}.json").exists():
-            message = f"{quote(folder.name)} left no record: it was killed, or it still runs."
-            problem = Problem(severity="error", message=message, hint="See its log.")
-            yield OF_STAGE[stage](stage=stage, status="error", problems=[problem])
 
 
 def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dict[str, Any]:

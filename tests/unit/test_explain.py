@@ -134,10 +134,11 @@ def test_without_a_reason_that_is_said(run: Path, capsys: pytest.CaptureFixture[
 
 
 BAD = {
-    "no run": ((), {}, "No run with records was found in"),
+    "no run": ((), {}, "/.notebook-ci/runs` has no records of a run."),
     "no folder": (("none",), {}, "none` is not a folder."),
     "a file": (("x.json",), {"x.json": "{}"}, "x.json` is not a folder."),
-    "an empty folder": (("empty",), {"empty/x.txt": ""}, "empty` has no records."),
+    "two runs": (("x",), {"x/r/a.json": "{}", "x/s/a.json": "{}"}, "x` has no records of a run."),
+    "an empty folder": (("empty",), {"empty/x.txt": ""}, "empty` has no records of a run."),
     "not JSON": (("r",), {"r/a.json": "{"}, "a.json is not a notebook-ci record ("),
     "empty": (("r",), {"r/a.json": ""}, "a.json is not a notebook-ci record ("),
     "no schema": (("r",), {"r/a.json": "{}"}, "(no `schema` field)"),
@@ -158,13 +159,30 @@ BAD = {
 def test_what_is_no_run_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     argv, files, said = BAD[name]
     for path, text in files.items():
-        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
     assert explain(*argv) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert said in error
     assert "Traceback" not in error
+
+
+def test_an_artifact_with_a_run_and_other_folders_is_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(run, execution(FAILED))
+    (run.parent / "notebook-ci-mlflow").mkdir()
+    assert explain(str(run.parent)) == 0
+    assert "KeyError: 'price'" in capsys.readouterr().out
+
+
+def test_on_a_runner_it_is_the_run_of_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = tmp_path / "notebook-ci"
+    job.mkdir()
+    written(job, execution(FAILED))
+    (job / "execute-notebook").mkdir()
+    (job / "execute-notebook" / "a.json").write_text("{}")
+    assert explain(RUNNER_TEMP=str(tmp_path)) == 0
+    assert "KeyError: 'price'" in capsys.readouterr().out
 
 
 def test_a_stage_without_a_record_has_not_passed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

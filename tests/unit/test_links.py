@@ -95,7 +95,9 @@ def test_without_github_or_the_commit_nothing_is_linked(study: Workspace, change
 
 
 def test_a_summary_links_the_line_of_the_failure_the_run_and_what_it_created() -> None:
-    links = Links({"a.ipynb": "https://github.com/x/y/blob/0a/a.ipynb?plain=1"}, "https://github.com/x/y/actions/runs/1")
+    links = Links(
+        {"a.ipynb": "https://github.com/x/y/blob/0a/a.ipynb?plain=1"}, "https://github.com/x/y/actions/runs/1"
+    )
     records = [execution(failed("a.ipynb"), failed("b.ipynb")), LOG]
     text = render(records, records, links)
     line = "(https://github.com/x/y/blob/0a/a.ipynb?plain=1#L41)"

@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text, unwritable, write
+from notebook_ci.base.errors import InputError, Problem
+from notebook_ci.base.files import is_folder, read_text, unwritable, write
 from notebook_ci.base.texts import quote
 from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
@@ -145,6 +145,21 @@ class RunDirectory:
             raise InputError(f"The run directory cannot be created: {reason}.", hint=ELSEWHERE) from error
         return cls(path.resolve())  # before a notebook can replace it with a link
 
+    @classmethod
+    def existing(cls, given: str, workspace: Workspace) -> "RunDirectory":
+        """Return a run directory with records: the given one or the only one in that folder; by default the newest.
+
+        Raises InputError if there is none.
+        """
+        hint = "Name the run directory of a run. Unpack a downloaded artifact first."
+        folder = workspace.cwd / given if given else cls.location("", workspace)
+        if given and not is_folder(folder):
+            raise InputError(f"{quote(str(folder))} is not a folder.", hint=hint)
+        found = [path for path in (folder, *folder.glob("*/")) if any(path.glob("*.json"))]
+        if not found or (given and folder not in found and len(found) > 1):
+            raise InputError(f"{quote(str(folder))} has no records of a run.", hint=hint)
+        return cls(folder if folder in found else max(found, key=lambda path: path.stat().st_mtime))
+
     def take(self, stage: str, slug: str) -> StageFiles:
         """Reserve a name for a stage, and create its artifacts folder. Raises SurroundingsError if that fails."""
         for files in self._numbered(stage, slug):
@@ -191,6 +206,15 @@ class RunDirectory:
         records = self.records()
         folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in records.items()}
         return {name: records[name] for name, folder in folders.items() if folder.is_relative_to(directory)}
+
+    def unfinished(self) -> Iterator[Record]:
+        """Yield a record of each stage that has a folder in the run directory, and no record."""
+        for folder in sorted(self.path.glob("*/")):
+            stage = next((each for each in OF_STAGE if f"{folder.name}-".startswith(f"{each}-")), "")
+            if stage and not self.path.joinpath(f"{folder.name}.json").exists():
+                message = f"{quote(folder.name)} left no record: it was killed, or it still runs."
+                problem = Problem(severity="error", message=message, hint="See its log.")
+                yield OF_STAGE[stage](stage=stage, status="error", problems=[problem])
 
     def last(self, kind: type[StageRecord], slug: str, workspace: Workspace) -> StageRecord | None:
         """Return the newest record of a stage in this working directory: of that slug, else of any slug."""
