@@ -24,5 +24,5 @@ class BuildImageRecord(Record):
 
     @property
     def headline(self) -> dict[str, str]:
-        named = f"{self.image}:{self.tags[0]}" if self.image_id else ""
+        named = ":".join([self.image, *self.tags[:1]]) if self.image_id else ""
         return {"image": named, "image-id": self.image_id, "digest": self.digest}
