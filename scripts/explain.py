@@ -19,7 +19,7 @@ from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.shards import joined
 from notebook_ci.stages import ALL_STAGES
-from notebook_ci.summary.of_run import failures, in_a_line
+from notebook_ci.summary.of_run import every_failure, in_a_line
 
 DESCRIPTION = (
     "Print each failure of a run: file, line, cell, error, code, traceback, environment, and the command that shows it "
@@ -35,8 +35,7 @@ class Explain(Command[StageInputs]):
         given = parser.parse_args(argv).run
         run = RunDirectory.existing(given or "", Workspace(Path.cwd(), environ))
         records = [*joined(run.records()).values(), *run.unfinished()]
-        failed = [record for record in records if record.has_failed]
-        found = [(each, record, _explained(each, record, records)) for record in failed for each in failures(record)]
+        found = [(record, each, _explained(record, each, records)) for record, each in every_failure(records)]
         if shown.document:
             explained = [each for _, _, each in found]
             shown.answer({"run": run.path, "status": "failed" if found else "passed", "failures": explained})
@@ -47,7 +46,7 @@ class Explain(Command[StageInputs]):
         return 0
 
 
-def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dict[str, Any]:
+def _explained(record: Record, failed: Failed, records: Sequence[Record]) -> dict[str, Any]:
     environments = [each for each in records if isinstance(each, SetupEnvRecord)]
     environment = next((each for each in environments if each.slug == record.slug), None) or next(
         iter(environments), None
@@ -78,7 +77,7 @@ def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dic
     }
 
 
-def _lines(failed: Failed, record: Record, explained: Mapping[str, Any]) -> Iterator[str]:
+def _lines(record: Record, failed: Failed, explained: Mapping[str, Any]) -> Iterator[str]:
     yield in_a_line(record, failed)
     for block in (explained["code"], explained["traceback"]):
         yield from (f"  {line}" for line in block.splitlines())

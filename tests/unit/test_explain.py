@@ -93,7 +93,7 @@ def test_json_has_the_same_of_every_stage(run: Path) -> None:
     written(run, ENVIRONMENT, REFUSED, execute, tests, broken)
     code, found = as_json(run, str(run))
     assert (code, found["status"], found["run"]) == (0, "failed", str(run))
-    *data, cell, test, stage = found["failures"]
+    stage, *data, cell, test = found["failures"]
     assert [(each["stage"], each["subject"], each["part"]) for each in data] == [
         ("validate-data", "data/penguins.csv", "column `Body Mass (g)`"),
         ("validate-data", "data/penguins.csv", "column `Iland`"),

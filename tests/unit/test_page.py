@@ -10,10 +10,13 @@ import pytest
 
 from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.markdown import duration
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
+from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.report_run import executed, pieces, view
 from notebook_ci.report_run.pieces import Piece
 from notebook_ci.report_run.timeline import WIDTH, Timeline
@@ -32,7 +35,7 @@ def failed(**fields: Any) -> NotebookResult:
 
 
 def of(*records: Record, baseline: list[Record] | None = None, code: str = "import x\nframe['price']\n") -> view.View:
-    return view.make(list(records), baseline or [], {"n1": {2: code}})
+    return view.make(list(records), baseline, {"n1": {2: code}})
 
 
 def test_a_failure_is_told_in_the_users_words_with_its_line_and_link() -> None:
@@ -52,15 +55,15 @@ def test_what_has_no_cell_and_no_notebook_is_told_too() -> None:
     problem = Problem(severity="error", message="No such data.", hint="Pull it.", file="a.dvc", line=4)
     data = Record(stage="dvc-pull", status="error", problems=[problem, Problem(severity="warning", message="Slow.")])
     found = of(tests, data)
-    assert (found.status, found.headline) == ("error", "tests/t.py::test_a: assert 1 == 2 (and 1 more failure)")
+    assert (found.status, found.headline) == ("error", "a.dvc: No such data (and 1 more failure)")
     assert [(each.where, each.failed.message, each.failed.hint) for each in found.troubles] == [
-        ("tests/t.py::test_a", "assert 1 == 2", ""),
         ("a.dvc", "No such data.", "Pull it."),
+        ("tests/t.py::test_a", "assert 1 == 2", ""),
     ]
 
 
 def test_a_step_without_a_record_is_not_forgotten() -> None:
-    found = view.make([SetupEnvRecord(stage="setup-env")], [], {}, is_incomplete=True)
+    found = view.make([SetupEnvRecord(stage="setup-env")], None, {}, is_incomplete=True)
     assert (found.status, found.headline) == ("error", f"{UNRECORDED}")
 
 
@@ -85,6 +88,8 @@ def test_metrics_and_packages_are_compared_with_those_of_the_baseline() -> None:
             ExecuteRecord(stage="execute-notebook", metrics={"accuracy": accuracy, "rows": 3.0}),
         ]
 
+    assert [each.has_changed for each in of(*run(0.75)).metrics] == [True, True]
+    assert of(*run(0.75)).changes is None
     found = of(*run(0.75, numpy="2.0", scipy="1"), baseline=run(0.5, numpy="1.26", pandas="2"))
     assert [(each.name, each.value, each.baseline, each.delta, each.has_changed) for each in found.metrics] == [
         ("accuracy", "0.75", "0.5", "+0.25", True),
@@ -93,6 +98,41 @@ def test_metrics_and_packages_are_compared_with_those_of_the_baseline() -> None:
     assert {each.name: (each.value, each.baseline) for each in found.packages} == {
         "numpy": ("2.0", "1.26"), "scipy": ("1", ""), "pandas": ("", "2"),
     }  # fmt: skip
+
+
+def test_all_else_that_differs_from_the_baseline_is_listed() -> None:
+    def run(commit: str, text: str, status: Any, *, met: bool) -> list[Record]:
+        broken = Violation(
+            kind="violation", severity="critical", expectation="expect_x", column="b", file="s", line=3, message="No."
+        )
+        checked = RuleResult(data="d.csv", suite="s", suite_name="s", rows=3, violations=[] if met else [broken])
+        checked.met = ["expect_y of a", *(["expect_x of b"] if met else [])]
+        pulled = PulledData(path="d.csv", pointer="d.csv.dvc", hash_name="md5", hash=text * 32, bytes=3, files=1)
+        result = NotebookResult(path="t.ipynb", name="t.ipynb", status=status, parameters={"seed": 1, "text": text})
+        return [
+            SetupEnvRecord(stage="setup-env", python_version="3.12.1", env_digest=text, source={"commit": commit}),
+            DvcPullRecord(stage="dvc-pull", data=[pulled], source={"commit": commit}),
+            ValidateRecord(stage="validate-data", results=[checked], source={"commit": commit}),
+            ExecuteRecord(stage="execute-notebook", notebooks=[result], source={"commit": commit}),
+            PytestRecord(stage="test-notebook", cases=[CaseResult(test="t.py::a", status=status)]),
+            BuildImageRecord(stage="build-image", image="i", image_id=f"sha256:{text * 64}"),
+        ]
+
+    new, old = run("c" * 40, "e", "failed", met=False), run("c" * 40, "f", "passed", met=True)
+    assert {each.name: (each.value, each.baseline) for each in of(*new, baseline=old).changes or []} == {
+        "environment": ("e", "f"),
+        "d.csv": ("e" * 12, "f" * 12),
+        "d.csv: expect_x of b": ("not met", "met"),
+        "t.ipynb": ("failed", "passed"),
+        "t.ipynb: text": ('"e"', '"f"'),
+        "t.py::a": ("failed", "passed"),
+        "i": ("e" * 12, "f" * 12),
+    }
+    assert of(*new, baseline=new).changes == []
+
+
+def test_a_run_that_had_nothing_to_do_has_not_passed() -> None:
+    assert of(Record(stage="dvc-pull", status="skipped")).status == "skipped"
 
 
 def test_bars_stand_where_things_ran() -> None:
@@ -108,7 +148,7 @@ def test_bars_stand_where_things_ran() -> None:
 @pytest.mark.parametrize("seconds", [math.nan, math.inf])
 def test_a_duration_that_is_none_is_shown_so(seconds: float) -> None:
     assert duration(seconds) == "?"
-    assert view.make([SetupEnvRecord(stage="setup-env", started="2026-11-30T08:00:00Z", duration=seconds)], [], {})
+    assert view.make([SetupEnvRecord(stage="setup-env", started="2026-11-30T08:00:00Z", duration=seconds)], None, {})
 
 
 @pytest.mark.parametrize("started", ["", "yesterday", "9999-99-99", "0001-01-01T00:00:00"])

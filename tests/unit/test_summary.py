@@ -7,14 +7,16 @@ import pytest
 
 from notebook_ci.base import markdown
 from notebook_ci.base.errors import Problem
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.log_run import Logged, LogRunRecord
 from notebook_ci.records.record import Record, Status
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
-from notebook_ci.summary.of_run import render
+from notebook_ci.summary.of_run import render, summarize
 
 GOLDEN = Path(__file__).with_name("summaries")
 
@@ -458,3 +460,20 @@ def test_packages_of_conda_are_counted_and_listed() -> None:
     assert re.search(r"\| packages of conda +\| 2 +\|", text)
     assert "gdal 3.9 h1_0\npython 3.12.1 0\n" in text
     assert "conda" not in rendered(ENVIRONMENT)
+
+
+def test_metrics_have_their_change_against_the_baseline(tmp_path: Path) -> None:
+    report = ReportRunRecord(stage="report-run", baseline_metrics={"accuracy": 0.5, "rows": 3.0, "gone": 1.0})
+    run = execution(passed("a.ipynb", metrics={"accuracy": 0.75, "rows": 3.0, "new": 2.0}))
+    run.merge_metrics()
+    found = summarize([run, report], Workspace(tmp_path, {}))
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in found.markdown.splitlines() if "a.ipynb`" in line
+    ]
+    assert rows[:3] == [
+        ["`accuracy`", "0.75", "+0.25", "`a.ipynb`"],
+        ["`rows`", "3", "", "`a.ipynb`"],
+        ["`new`", "2", "", "`a.ipynb`"],
+    ]
+    assert "  accuracy  0.75  +0.25\n  rows  3\n  new  2\n" in found.text
+    assert "| metric | value | reported by |" in re.sub(" +", " ", rendered(run))

@@ -31,6 +31,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {remaining} s" if minutes else f"{seconds:.1f} s"
 
 
+def difference(value: float, before: float) -> str:
+    """`+0.25`; empty if there is none."""
+    return f"{value - before:+.3g}" if value != before else ""
+
+
 def unbroken(text: str) -> str:
     """Return a short text that a narrow table does not wrap."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")

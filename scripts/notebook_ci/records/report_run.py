@@ -1,6 +1,6 @@
 """The record of report-run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from notebook_ci.records.record import Record
 
@@ -11,6 +11,7 @@ class ReportRunRecord(Record):
     bytes: int = 0  # size of the page
     notebooks: int = 0  # number of executed notebooks that it shows
     left_out: int = 0  # number of outputs that it does not show, because of `max-size`
+    baseline_metrics: dict[str, float] = field(default_factory=dict)  # those of the run that `baseline` names
 
     @property
     def headline(self) -> dict[str, str]:

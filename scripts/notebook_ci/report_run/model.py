@@ -14,8 +14,8 @@ class ReportInputs(StageInputs):
 
     baseline: str = given(
         PATH,
-        "Run directory of an earlier run, for example of the main branch: the report shows how metrics and packages "
-        "differ from it.",
+        "Run directory of an earlier run, for example of the main branch: the report shows what differs: "
+        "metrics, notebooks, data, packages.",
         default="",
         shown_default="none",
     )

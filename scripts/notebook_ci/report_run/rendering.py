@@ -8,10 +8,12 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from notebook_ci.base.markdown import MARKS, duration
+from notebook_ci.base.markdown import MARKS, count, duration
+from notebook_ci.base.texts import size
 from notebook_ci.report_run.view import View
+from notebook_ci.summary.links import address_of
 
-MOST_TROUBLES = 50
+MOST_LISTED = 50
 _FOLDER = Path(__file__).with_name("page")
 
 
@@ -20,14 +22,15 @@ def render(view: View, cells: Mapping[str, str]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters["seconds"] = duration
+    environment.filters |= {"seconds": duration, "size": size, "count": count}
     style, script = ((_FOLDER / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page: str = environment.get_template("page.html.j2").render(
         view=view,
         cells={element: Markup(html) for element, html in cells.items()},  # noqa: S704 - it was cleaned
         marks=MARKS,
-        most=MOST_TROUBLES,
+        address_of=address_of,
+        most=MOST_LISTED,
         statuses=sorted({each.result.status for each in view.notebooks}),
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704

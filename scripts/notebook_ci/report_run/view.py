@@ -8,12 +8,11 @@ from notebook_ci.base.errors import Failed
 from notebook_ci.base.markdown import count, duration
 from notebook_ci.records.execute_notebook import NotebookResult, NotebooksRecord
 from notebook_ci.records.record import Record, Status
-from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.report_run.changes import Change, compared, facts, metrics, packages
 from notebook_ci.report_run.timeline import Bar, Timeline
 from notebook_ci.summary.links import address_of, is_web
-from notebook_ci.summary.of_run import UNRECORDED, failures, result
+from notebook_ci.summary.of_run import UNRECORDED, every_failure, result
 
-Value = float | str
 Sources = Mapping[str, Mapping[int, str]]  # of the cells, by the ID of the execution and the number of the cell
 
 
@@ -27,17 +26,6 @@ class Trouble:
     element: str  # ID of the cell on the page
     code: str  # the cell's source
     line: int | None  # the failing one of the source, counted from 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """A value of this run that the baseline may have, too."""
-
-    name: str
-    value: str
-    baseline: str = ""
-    delta: str = ""
-    has_changed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,24 +47,28 @@ class View:
     troubles: list[Trouble]
     stages: list[tuple[Record, str, list[Bar]]]  # with a note
     notebooks: list[ShownNotebook]
+    changes: list[Change] | None  # against the baseline, without metrics and packages; None: there is no baseline
     metrics: list[Change]
+    reported: Mapping[str, str]  # the notebooks that reported metrics
     packages: list[Change]
-    has_baseline: bool
     records: list[Record]
 
-    def of(self, *stages: str) -> list[Record]:
-        return [record for record in self.records if record.stage in stages]
+    def of(self, stage: str) -> list[Record]:
+        return [record for record in self.records if record.stage == stage]
 
 
 def results(records: Iterable[Record]) -> dict[str, tuple[Record, NotebookResult]]:
     """Return the executions of notebooks with their records, by their IDs on the page."""
-    of_notebooks = (record for record in records if isinstance(record, NotebooksRecord))
-    found = ((record, result) for record in of_notebooks for result in record.notebooks)
+    found = ((record, result) for record in of_notebooks(records) for result in record.notebooks)
     return {f"n{number}": each for number, each in enumerate(found, 1)}
 
 
-def make(shown: list[Record], baseline: list[Record], sources: Sources, *, is_incomplete: bool = False) -> View:
-    """Return what the page shows of some records. `baseline` are those of the run to compare with.
+def of_notebooks(records: Iterable[Record]) -> Iterator[NotebooksRecord]:
+    yield from (record for record in records if isinstance(record, NotebooksRecord))
+
+
+def make(shown: list[Record], baseline: list[Record] | None, sources: Sources, *, is_incomplete: bool = False) -> View:
+    """Return what the page shows of some records. `baseline` are those of the run to compare with, if there is one.
 
     `is_incomplete`: a step of the job failed or was cancelled, perhaps without a record.
     """
@@ -99,16 +91,20 @@ def make(shown: list[Record], baseline: list[Record], sources: Sources, *, is_in
         troubles=troubles,
         stages=[(record, result(record), timeline.of_stage(record)) for record in shown],
         notebooks=notebooks,
-        metrics=list(_changes(_metrics(shown), _metrics(baseline))),
-        packages=list(_changes(_packages(shown), _packages(baseline))),
-        has_baseline=bool(baseline),
+        changes=None if baseline is None else [each for each in compared(shown, baseline, facts) if each.has_changed],
+        metrics=compared(shown, baseline or [], metrics),
+        reported={
+            name: by for each in shown if isinstance(each, NotebooksRecord) for name, by in each.reported.items()
+        },
+        packages=compared(shown, baseline or [], packages),
         records=shown,
     )
 
 
 def _status(records: Iterable[Record]) -> Status:
     found = {record.status for record in records}
-    return "error" if "error" in found else "failed" if "failed" in found else "passed"
+    worst_first: tuple[Status, ...] = ("error", "failed", "passed")
+    return next((status for status in worst_first if status in found), "skipped")
 
 
 def _headline(troubles: Sequence[Trouble], records: Sequence[Record]) -> str:
@@ -126,49 +122,22 @@ def _facts(record: Record) -> Iterator[tuple[str, str, str]]:
     yield "branch", source.get("branch") or source.get("ref", "").removeprefix("refs/heads/"), ""
     run = " ".join(filter(None, [source.get("workflow"), source.get("run")]))
     yield "run", run, source["run_url"] if is_web(source.get("run_url", "")) else ""
-    yield "began", record.started.replace("T", " ")[:19] + " UTC", ""
+    yield "began", record.started and f"{record.started[:19].replace('T', ' ')} UTC", ""
     yield "system", record.platform, ""
     yield "notebook-ci", record.notebook_ci, ""
 
 
 def _troubles(records: Iterable[Record], notebooks: Iterable[ShownNotebook], sources: Sources) -> Iterator[Trouble]:
     by_name = {notebook.result.name: notebook.element for notebook in notebooks}
-    for record in records:
-        for failed in failures(record) if record.has_failed else []:
-            element = by_name.get(failed.subject, "")
-            code = sources.get(element, {}).get(failed.cell or 0, "")
-            lines = [line.strip() for line in code.splitlines()]
-            yield Trouble(
-                where=", ".join(filter(None, (failed.subject or failed.file or record.stage, failed.part))),
-                failed=failed,
-                link=address_of(record.source, failed.file, failed.line) if failed.file else "",
-                element=f"{element}-c{failed.cell}" if code else "",
-                code=code,
-                line=lines.index(failed.source.strip()) + 1 if failed.source.strip() in lines else None,
-            )
-
-
-def _metrics(records: Iterable[Record]) -> dict[str, Value]:
-    return {name: value for record in records for name, value in record.metrics.items()}
-
-
-def _packages(records: Iterable[Record]) -> dict[str, Value]:
-    found = (record for record in records if isinstance(record, SetupEnvRecord))
-    return {name: version for record in found for name, version in {**record.conda_packages, **record.packages}.items()}
-
-
-def _changes(new: dict[str, Value], old: dict[str, Value]) -> Iterator[Change]:
-    for name in new | old:
-        value, before = new.get(name, ""), old.get(name, "")
-        delta = value - before if isinstance(value, float | int) and isinstance(before, float | int) else 0.0
-        yield Change(
-            name=name,
-            value=_shown(value),
-            baseline=_shown(before),
-            delta=f"{delta:+.3g}" if delta else "",
-            has_changed=value != before,
+    for record, failed in every_failure(records):
+        element = by_name.get(failed.subject, "")
+        code = sources.get(element, {}).get(failed.cell or 0, "")
+        lines = [line.strip() for line in code.splitlines()]
+        yield Trouble(
+            where=", ".join(filter(None, (failed.subject or failed.file or record.stage, failed.part))),
+            failed=failed,
+            link=address_of(record.source, failed.file, failed.line) if failed.file else "",
+            element=f"{element}-c{failed.cell}" if code else "",
+            code=code,
+            line=lines.index(failed.source.strip()) + 1 if failed.source.strip() in lines else None,
         )
-
-
-def _shown(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"

@@ -4,18 +4,19 @@ The part of each stage is in the `summary.py` of its package.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TypeVar
 
 from notebook_ci.base import markdown
 from notebook_ci.base.console import Summary
 from notebook_ci.base.errors import Failed, Problem
-from notebook_ci.base.markdown import ICONS, MARKS, count, duration, folded, inline, table, title, unbroken
+from notebook_ci.base.markdown import ICONS, MARKS, count, difference, duration, folded, inline, table, title, unbroken
 from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.execute_notebook import NotebooksRecord
 from notebook_ci.records.record import Record
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.stages import ALL_STAGES
 from notebook_ci.summary.junit import junit
 from notebook_ci.summary.links import NO_LINKS, Links, find
@@ -57,14 +58,14 @@ def render(
 ) -> str:
     detailed = records if detailed is None else detailed
     shown = [record for record in detailed if record.status != "skipped"]
-    failed = [(record, each) for record in shown if record.has_failed for each in failures(record)]
-    is_only = sum(len(failures(record)) for record in records if record.has_failed) == 1
+    failed = every_failure(shown)
+    is_only = len(every_failure(records)) == 1
     parts = [
         _headline(records, detailed, links),
         *(_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]),
         markdown.rest(len(failed) - markdown.MOST_LISTED),
         table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
-        _metrics(detailed),
+        _metrics(detailed, _baseline(records)),
         _links(records, links) if len(records) > 1 else "",
         _problems(shown, links),
         *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
@@ -83,6 +84,12 @@ def failures(record: Record) -> list[Failed]:
     return found or [Failed(message="no reason was recorded")]
 
 
+def every_failure(records: Iterable[Record]) -> list[tuple[Record, Failed]]:
+    """Return why a run failed, the most important reason first."""
+    bad = sorted((record for record in records if record.has_failed), key=lambda record: record.status != "error")
+    return [(record, each) for record in bad for each in failures(record)]
+
+
 def _of_problem(error: Problem) -> Failed:
     """Return a failure; a problem with a title is about its file."""
     return Failed(**vars(error), subject=error.file or "" if error.title else "")
@@ -90,9 +97,8 @@ def _of_problem(error: Problem) -> Failed:
 
 def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Links) -> str:
     took = duration(sum(record.duration for record in records))
-    bad = sorted((record for record in records if record.has_failed), key=lambda record: record.status != "error")
-    if bad:
-        (record, first), *others = [(record, each) for record in bad for each in failures(record)]
+    if failed := every_failure(records):
+        (record, first), *others = failed
         more = f" (and {count(len(others), 'more failure')})" if others else ""
         stage = "" if first.subject and len(records) > 1 else f"{_named(record)} "
         where = f"{_where(first, links)}: " if first.subject else ""
@@ -183,14 +189,22 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     return part
 
 
-def _metrics(records: Sequence[Record]) -> str:
+def _metrics(records: Sequence[Record], baseline: Mapping[str, float]) -> str:
     """Return a table of metrics, with their notebooks."""
     rows = []
     for record in records:
         reported = record.reported if isinstance(record, NotebooksRecord) else {}
         for key, value in record.metrics.items():
-            rows.append([markdown.name(key), _metric(value), markdown.name(reported.get(key, record.stage))])
-    return table(["metric", "value", "reported by"], rows) if rows else ""
+            change = [difference(value, baseline.get(key, value))] if baseline else []
+            rows.append([markdown.name(key), _metric(value), *change, markdown.name(reported.get(key, record.stage))])
+    header = ["metric", "value", *(["change"] if baseline else []), "reported by"]
+    return table(header, rows) if rows else ""
+
+
+def _baseline(records: Sequence[Record]) -> dict[str, float]:
+    """Return the metrics of an earlier run, if the report compares with one."""
+    reports = (record for record in records if isinstance(record, ReportRunRecord))
+    return {name: value for record in reports for name, value in record.baseline_metrics.items()}
 
 
 def _metric(value: float) -> str:
@@ -242,14 +256,15 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     """
     times = ["" if record.status == "skipped" else duration(record.duration) for record in records]
     names, widest = max(len(_named(record)) for record in records), max(map(len, times))
-    lines = [""] if len(records) > 1 else []
+    baseline, lines = _baseline(records), [""] if len(records) > 1 else []
     for record, took in zip(records, times, strict=True):
         lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {result(record)}".rstrip())
         lines += [f"  {line}" for line in _of_stage("lines", record, [])]
-        lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
+        changes = {name: difference(value, baseline.get(name, value)) for name, value in record.metrics.items()}
+        lines += [f"  {name}  {_metric(record.metrics[name])}  {change}".rstrip() for name, change in changes.items()]
     # A stage alone has just shown its problems, except those of notebooks, which failed before others ran.
     repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]
-    failed = [(record, each) for record in repeated if record.has_failed for each in failures(record)]
+    failed = every_failure(repeated)
     for record, each in failed[: markdown.MOST_LISTED]:
         more = (f"  {text}" for text in (each.source, each.hint) if text)
         lines += ["", f"{MARKS['failed']} {in_a_line(record, each)}", *more]
