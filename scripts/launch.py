@@ -28,6 +28,7 @@ BORROWED = {
     "infer-requirements": "setup-env",
     "migrate-suite": "validate-data",
     "plan-notebooks": SMALLEST,
+    "report": "execute-notebook",
     "report-run": "execute-notebook",
     "test-notebook": "setup-env",
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from html import escape
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from integration.attacks import armed, attack, png
-from integration.suite import Done, Workspace, code, markdown, notebook
+from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools
 from servers.browser import Browser, browser
 
 SHOWING = f"""
@@ -162,6 +163,27 @@ def test_the_page_is_in_the_record(run: tuple[Workspace, Done]) -> None:
     assert list(record["created"]) == ["report-run/report.html"]
 
 
+def test_a_downloaded_run_is_opened_in_the_browser(run: tuple[Workspace, Done], tmp_path: Path) -> None:
+    workspace, done = run
+    shutil.copytree(workspace.folder / "run", tmp_path / "artifact" / "run")
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "asked for $1"\n')
+    browser.chmod(0o755)
+    opened = workspace.run("report", flags=[str(tmp_path / "artifact"), "--open"], environ={"BROWSER": str(browser)})
+    written = tmp_path / "artifact" / "run" / "report.html"
+    assert (opened.code, f"asked for {written.as_uri()}\n" in opened.log) == (0, True), opened.log
+    assert written.read_text(encoding="utf-8") == page(done)
+
+
+def test_without_a_browser_the_page_is_named(run: tuple[Workspace, Done], tmp_path: Path) -> None:
+    shutil.copytree(run[0].folder / "run", tmp_path / "run")
+    environ = {"PATH": only_tools(tmp_path / "path")}
+    (tmp_path / "path" / PYTHON.name).symlink_to(PYTHON)
+    done = run[0].run("report", flags=[str(tmp_path / "run"), "--open"], environ=environ)
+    hint = f"Open `{tmp_path}/run/report.html` yourself, or set the variable `BROWSER` to the program."
+    assert (done.code, f"error: No browser was found. {hint}\n" in done.log) == (3, True), done.log
+
+
 def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> None:
     workspace, _ = run
     done = workspace.run("report-run", {"run-dir": "run", "max-size": "10 kB", "baseline": "run"})
@@ -187,7 +209,7 @@ def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) 
 def test_wrong_input(workspace: Workspace) -> None:
     for flags, message in {
         ("--run-dir", "empty"): "has no records to show.",
-        ("--baseline", "nowhere"): "`baseline` is `nowhere`, which is not a folder. Name a run directory.",
+        ("--baseline", "nowhere"): "/nowhere` is not a folder. Name the run directory of a run. Unpack",
         ("--max-size", "huge"): "`--max-size` does not accept `huge`",
     }.items():
         done = workspace.run("report-run", flags=flags)
