@@ -95,6 +95,15 @@ def test_a_credential_is_found_over_lines(value: str) -> None:
             assert len(longest) < 16, (encoding, name, shown)  # no line of it is left
 
 
+@pytest.mark.parametrize("around", ["", "x" * 10_000, r"\\nr" + "x" * 10_000])
+def test_a_credential_is_found_over_lines_that_begin_like_escapes(around: str) -> None:
+    hide("MY_TOKEN", "nr0123456789+nr/abcdefghij")
+    for width in range(1, 20):
+        for gap in ("\n", r"\n", r"\r\n", r"\\n"):
+            text = gap.join(_pieces("nr0123456789+nr/abcdefghij", width))
+            assert masked(f"{around} {text}.") == f"{around} {HIDDEN}.", (width, gap)
+
+
 @settings(ALWAYS_THE_SAME, max_examples=50)
 @given(value=VALUES.filter(lambda text: len(text) <= LONGEST))  # the parts of a longer one are hidden
 def test_a_part_of_a_credential_is_shown(value: str) -> None:

@@ -74,8 +74,14 @@ def hide(name: str, credential: str) -> None:
 
 def _find(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield begin, end and kind of each credential in a text. They may overlap."""
-    yield from _known.find(text)
-    yield from token_formats.find(text)
+    in_ascii = _in_ascii(text)
+    yield from _known.find(text, in_ascii)
+    yield from token_formats.find(text, in_ascii)
+
+
+def _in_ascii(text: str) -> bytes:
+    """Return a text in a form that is searched faster, and has the same positions."""
+    return text.encode("ascii", "replace")
 
 
 def _finds(text: str) -> bool:
@@ -128,7 +134,7 @@ def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, str):
             if _NAME.search(name) and not _ABOUT_IT.search(name) and not _is_path(value):
                 yield value
-            yield from (value[begin:end] for begin, end, _ in token_formats.find(value))
+            yield from (value[begin:end] for begin, end, _ in token_formats.find(value, _in_ascii(value)))
             yield from _BEARER.findall(value)
             yield from (password for user, password in _USER.findall(value) if user != password)
             yield from _credentials(dict(_PAIR.findall(value)))

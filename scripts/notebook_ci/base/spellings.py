@@ -12,7 +12,7 @@ from dataclasses import dataclass
 LONGEST = 64  # characters of a part; longer credentials are known by their parts
 _WORD = 8  # bytes
 _WINDOW = 2 * _WORD - 1  # bytes: wherever it stands in a text, it contains an aligned word
-_BLANK = " \t\r\n"
+_RARE = 100  # characters per backslash
 # A line break, also an escaped one, and what indents the next line; backslashes that quote the next character.
 GAP = re.compile(r"(?:[ \t]*(?:[\r\n]|\\+[rn])(?:[ \t\r\n]|\\+[rn])*)?\\*")
 _ANY_BLANK = r"(?:[ \t\r\n+]|\\+[rnt]|%(?:25)*(?:20|0[aAdD9]))*\\*"
@@ -57,22 +57,28 @@ class Known:
             for start in range(len(window) - _WORD + 1) if len(window) == _WINDOW else ():
                 self._by_word[array("Q", window[start : start + _WORD])[0]].append(spelling)
 
-    def find(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Yield begin, end and kind of each credential in a text. They may overlap."""
+    def find(self, text: str, in_ascii: bytes) -> Iterator[tuple[int, int, str]]:
+        """Yield begin, end and kind of each credential in a text, which is also given in ASCII. They may overlap."""
         # Eight bytes at a time: a search per spelling, or a regular expression, would take ten times longer.
-        data = _compact(text)
+        data = _compact(in_ascii)
         words = self._by_word.keys() & array("Q", data[: len(data) // _WORD * _WORD])
         found = {id(spelling): spelling for word in words for spelling in self._by_word[word]}
         for spelling in [*found.values(), *(each for each in self._short if each.anchor in data)]:
             yield from ((*match.span(), spelling.kind) for match in spelling.pattern.finditer(text))
 
 
-def _compact(text: str) -> bytes:
+def _compact(data: bytes) -> bytes:
     """Return a text without blanks, line breaks and backslashes."""
-    data = text.encode("utf-8", "surrogatepass")
     if b"\\" in data:
-        data = data.replace(b"\\n", b"").replace(b"\\r", b"")
+        data = _without_escapes(data)
     return data.translate(None, b" \t\r\n\\")
+
+
+def _without_escapes(data: bytes) -> bytes:
+    if data.count(b"\\") * _RARE < len(data):  # as in code: this takes a third of the time
+        first, *others = data.split(b"\\")
+        return b"".join([first, *(each[1:] if each.startswith((b"n", b"r")) else each for each in others)])
+    return data.replace(b"\\n", b"\n").replace(b"\\r", b"\n")
 
 
 def _starts(credential: str) -> Iterator[int]:

@@ -38,7 +38,7 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("JSON Web Token", "ey", r"J[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
 )
 _ALSO = {"G": ".", "J": "."}  # what else a text with such a credential contains: images in base64 do not
-_BEFORE = {"-": "(?<=[-ikt]-)"}  # for speed: in dates and UUIDs, digits stand before a dash
+_BEFORE = {"-": "(?<=[-ikt]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
 _URL = re.compile(r"/(?<=:/)/([^\s/:@]{0,100}):([^\s/@:'\"`<>{}$*\\]{6,})@")
 _PLACEHOLDER = re.compile("pass|pwd|secret|token|xxx|your", re.IGNORECASE)
 
@@ -62,12 +62,11 @@ def _by_character() -> Iterator[tuple[str, re.Pattern[bytes]]]:
 _PATTERNS = tuple(_by_character())
 
 
-def find(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield begin, end and kind of each credential in a text."""
-    data = text.encode("ascii", "replace")  # which is searched faster, and has the same positions
+def find(text: str, in_ascii: bytes) -> Iterator[tuple[int, int, str]]:
+    """Yield begin, end and kind of each credential in a text, which is also given in ASCII."""
     for character, pattern in _PATTERNS:
         if _ALSO.get(character, "") in text:
-            for match in pattern.finditer(data):
+            for match in pattern.finditer(in_ascii):
                 group = match.lastgroup or ""
                 yield match.start(group), match.end(), _FORMATS[int(group[1:])][0]
     for url in _URL.finditer(text) if "@" in text else ():
