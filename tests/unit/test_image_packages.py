@@ -55,6 +55,14 @@ def test_plain_is_held_to_what_was_tested_and_gets_what_was_added(tmp_path: Path
     assert texts[packages.TESTED] == "ipykernel==6\nsix==1\n"
 
 
+def test_what_setup_env_installed_as_listed_is_not_resolved(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="six==1\nipykernel==6\n")
+    found = packages.find("", setup_env(tmp_path, "requirements.txt", as_listed=True), tmp_path)
+    assert found.commands(UV, "/p", "/f") == [
+        f"{INSTALL} --no-deps --requirements /p/requirements.txt --constraints /p/{packages.TESTED}",
+    ]
+
+
 def test_without_setup_env_the_kernel_is_added(tmp_path: Path) -> None:
     write(tmp_path, requirements_txt="six\n", pyproject_toml="[project]\n")
     found = packages.find("", None, tmp_path)

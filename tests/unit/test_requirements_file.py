@@ -216,3 +216,28 @@ def test_quoted_includes_are_inlined_from_their_folder(tmp_path: Path) -> None:
 def test_code_of_the_repository_is_seen(tmp_path: Path, line: str, *, is_local: bool) -> None:
     put(tmp_path, "requirements.txt", f"{line}\n")
     assert found(tmp_path).builds_local_code is is_local
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Six_x==1.0", "six-x"),
+        ("six [a, b] === 1.0.post1+cu118 ; python_version > '3'  # why", "six"),
+        ("six==1.0# a version", "six"),
+        (f"six @ {GIT}", "six"),
+        (f"-e {GIT}", ""),
+        ("https://host/x.whl", ""),
+        ("six", None),
+        ("six>=1.0", None),
+        ("six==1.*", None),
+        ("six==1.0,<2", None),
+        ("six==", None),
+        ("-r https://host/x.txt", None),
+    ],
+)
+def test_which_lines_pin_a_package(tmp_path: Path, line: str, name: str | None) -> None:
+    put(tmp_path, "requirements.txt", f"# a\n-c limits.txt\n-r more.txt\n--pre\n{line}\n")
+    put(tmp_path, "limits.txt", "a\n")
+    put(tmp_path, "more.txt", "b==1\n")
+    pins = [each.pinned for each in found(tmp_path).pins()]
+    assert pins == ([] if name is None else ["b", name])

@@ -74,6 +74,7 @@ class Lock:
     groups: tuple[str, ...] = ()  # of dependencies, besides the main ones
     extras: tuple[str, ...] = ()
     may_be_stale: bool = False  # whether it is installed, too, if it no longer matches its source
+    as_listed: bool = False  # whether its packages contradict each other, and are installed without resolving
 
     @property
     def name(self) -> str:
@@ -115,6 +116,11 @@ class Lock:
     def editable(self) -> set[str]:
         """The folders whose code is used where it is, as the lock names them."""
         return {str(source["editable"]) for _, source in self._sources if "editable" in source}
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether uv installs what it lists without resolving: packages may be missing, or not fit together."""
+        return self.as_listed or bool(self.format.tool and not self.format.is_conda)
 
     @property
     def is_requirements_file(self) -> bool:
@@ -162,6 +168,11 @@ class Lock:
     def _lines(self) -> Sequence[Line]:
         """The lines of a requirements file, or of the part `pip` of an `environment.yml`."""
         return requirements_file.lines(self.path) if self.is_requirements_file else self.environment.pip
+
+    def pins(self) -> list[Line]:
+        """Return the lines that install packages, if each of them pins one; else nothing."""
+        installing = [line for line in self.lines() if line.installs]
+        return installing if all(line.pinned is not None for line in installing) else []
 
     def refused_git(self) -> list[Line]:
         """Return the lines that install packages from git in a way that uv refuses."""

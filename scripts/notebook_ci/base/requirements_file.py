@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import MOST_BYTES, decoded, read_bytes
+from notebook_ci.base.project import normal_name
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # As uv (0.13) reads it: up to the end of the line or a comment, maybe in quotes.
@@ -31,6 +32,10 @@ _LOCAL = re.compile(
 )
 _EDITABLE_GIT = re.compile(r"^[ \t]*(?:-e[ \t=]*|--editable[ \t=]+)(?=([\w.\[\],-]+[ \t]*@[ \t]*)?git\+)")
 _GIT_PROTOCOL = re.compile(r"^([^#]*?\bgit\+)git(?=://)")  # unencrypted; GitHub closed it in 2022
+# `name==1.0`, `name @ <URL>`, or only a URL.
+_PIN = re.compile(
+    r"[ \t]*(?:(?P<name>[\w.-]+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:@|={2,3}[ \t]*[^\s*,;#]+[ \t]*(?:$|[;#]))|[a-z][a-z+]*://)"
+)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OPTION = re.compile(r"\s*(?:$|#|-(?!e|-editable|r|-requirement))")
 
@@ -73,6 +78,12 @@ class Line:
     def for_uv(self) -> str:
         """The line with packages from git as uv (0.13) accepts them: not editable, and not by the protocol `git:`."""
         return _GIT_PROTOCOL.sub(r"\1https", _EDITABLE_GIT.sub("", self.text, count=1))
+
+    @property
+    def pinned(self) -> str | None:
+        """The normal name (PEP 503) of the package that it pins; empty: a URL without a name; None: it pins none."""
+        found = _PIN.match(self.for_uv)
+        return normal_name(found["name"] or "") if found else None
 
     @property
     def is_local(self) -> bool:

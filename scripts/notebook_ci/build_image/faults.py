@@ -131,7 +131,8 @@ _LOCK = KnownError(
     r"no solution found|hash mismatch|do not match the hashes|no wheels with a matching|"
     r"build backend returned an error|all requirements must have a hash|Python requirement",
     "{what}: the packages of {lock} cannot be installed. See the lines above.",
-    "The packages must exist for the Python and the platform of the base image.",
+    "The packages must exist for the Python and the platform of the base image, and fit together. Run setup-env first: "
+    "it says which do not.",
     CheckFailed,
 )
 # A step in the output: of BuildKit only the failed one, of the classic builder all until the failed one.

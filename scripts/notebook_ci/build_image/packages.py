@@ -107,7 +107,8 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
         raise InputError(message, hint="Remove `requirements`: the image must contain what the notebooks ran with.")
     chosen = (cast("list[str]", record.inputs.get(each, [])) for each in ("groups", "extras"))
     may_be_stale = record.inputs.get("frozen") is False  # then setup-env has warned of it
-    lock = replace(groups.choose(_lock(name, cwd), *chosen), may_be_stale=may_be_stale)
+    lock = groups.choose(_lock(name, cwd), *chosen)
+    lock = replace(lock, may_be_stale=may_be_stale, as_listed=record.as_listed)
     for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:

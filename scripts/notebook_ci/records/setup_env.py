@@ -11,6 +11,7 @@ class SetupEnvRecord(Record):
     python_version: str = ""
     lock_file: str = ""  # the file that lists the packages, relative to the workspace
     fixed: bool = False  # whether that file fixes all versions
+    as_listed: bool = False  # whether that file contradicts itself, and was installed without resolving
     reused: bool = False  # whether the environment already existed, complete and with the same packages
     packages: dict[str, str] = field(default_factory=dict)  # version by name of the installed packages
     conda_packages: dict[str, str] = field(default_factory=dict)  # version and build by name of those of conda

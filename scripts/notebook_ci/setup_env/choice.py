@@ -35,7 +35,7 @@ def notes(found: Found) -> Iterator[Problem]:
 
 def not_fixed(lock: Lock) -> Iterator[Problem]:
     """Yield what fixes the versions of a list that does not."""
-    if lock.kind in _FIXES:
+    if lock.kind in _FIXES and not lock.as_listed:
         command, file = _FIXES[lock.kind]
         message = f"{quote(lock.name)} does not fix all versions by hash: another day may bring other packages."
         hint = f"To fix them, run {command_line(command, lock.name)}, and commit {quote(file)}."

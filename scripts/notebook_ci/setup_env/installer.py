@@ -15,12 +15,12 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument
-from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.texts import quote
 from notebook_ci.conda import install as conda
 from notebook_ci.conda.install import CondaPlan
 from notebook_ci.environments.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.exporting.export import Exported
-from notebook_ci.setup_env import faults
+from notebook_ci.setup_env import faults, fitting
 from notebook_ci.setup_env.choice import only_dependencies
 from notebook_ci.setup_env.faults import NotAPackageError
 from notebook_ci.setup_env.resolution import STDIN, source
@@ -28,7 +28,6 @@ from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import COMPILE, install_arguments
 
 KERNEL = "ipykernel"
-MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited")
 
@@ -85,8 +84,7 @@ class Installer:
                 progress(f"  {line}")
         locked = describe(self.venv.python)
         self._check_not_empty(locked)
-        if self.exported and not self.conda:
-            self._check()
+        self.context.problems.extend(fitting.check(self.lock, self.venv.python, self.uv))
         installed, is_aged = (locked, True) if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
         # Another time there may be a newer ipykernel.
@@ -153,14 +151,6 @@ class Installer:
             raise InputError(message, hint=f"Set `python-version`, or create {name} for them.", file=self.lock.name)
         message = f"Nothing was installed from {name}. `groups` and `extras` choose what else is installed."
         self.context.warning(message, file=self.lock.name)
-
-    def _check(self) -> None:
-        """Warn of what a lock lacks: it was installed without resolving."""
-        checked = self.uv.attempt(["pip", "check", "--python", self.venv.python])
-        if checked.returncode:
-            said = [line for line in checked.output.splitlines() if line.startswith("The package")]
-            message = f"The packages of `{self.lock.name}` do not fit together. {listed(said, MOST_NAMED)}."
-            self.context.warning(message, file=self.lock.name)
 
     def _with_kernel(self, locked: Installed) -> tuple[Installed, bool]:
         """Add ipykernel without changing any installed version. Return whether it is as old as the lock.

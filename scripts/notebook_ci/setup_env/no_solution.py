@@ -22,6 +22,10 @@ _SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "
 _OWN_INDEX = "If you use your own index, check that it has the package."
 
 
+class ContradictionError(InputError):
+    """What a list requires does not fit together."""
+
+
 def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
     """Return which packages do not exist or fit together; None if that is not what uv says.
 
@@ -139,7 +143,9 @@ def _contradiction(required: Sequence[str], needs: Sequence[tuple[str, str]], lo
         alternatives = ((by, need.removeprefix("one of: ").split()) for by, need in reversed(first.values()))
         why = " and ".join(f"{quote(by)} needs {' or '.join(map(quote, each))}" for by, each in alternatives)
         why += f", but {' and '.join(map(quote, others))} is required" if others else ""
-    error = InputError(f"{quote(lock.name)} contradicts itself: {why}.", hint=f"Change {' or '.join(changeable)}.")
+    error = ContradictionError(
+        f"{quote(lock.name)} contradicts itself: {why}.", hint=f"Change {' or '.join(changeable)}."
+    )
     at = lines[required.index(others[-1]) if others else -1]
     error.file, error.line = at[1:] if at else (lock.name, None)
     return error

@@ -22,7 +22,7 @@ from notebook_ci.environments.uv import Installed, Uv, identify
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.setup_env import choice, contents, inference, pythons, unused, venv
+from notebook_ci.setup_env import choice, contents, fitting, inference, pythons, unused, venv
 from notebook_ci.setup_env.activate import activate
 from notebook_ci.setup_env.inference import Inference
 from notebook_ci.setup_env.installer import Installer, KeyFor
@@ -104,7 +104,8 @@ def resolved(planned: EnvironmentPlan, python: Path | None, uv: Uv, problems: li
         solved = conda.solve(lock, planned.conda, uv.workspace, uv.console)
         planned = replace(planned, conda=solved, packages=solved.installation.records)
     elif python and lock.kind in {"plain", "pyproject"} and not lock.builds_local_code:
-        planned = replace(planned, packages=resolve(lock, python, uv))
+        lock, packages = resolve(lock, python, uv)
+        planned = replace(planned, lock=lock, packages=packages)
     return replace(planned, key=planned.key_for(python, uv.workspace)(planned.packages))
 
 
@@ -158,8 +159,9 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     record.lock_file = lock.name
     if read_marker(folder.path).key or not planned.solves:  # else installing solves, too
         planned = resolved(planned, python, uv, context.problems)
+        lock = planned.lock
     key_for = planned.key_for(python, context)
-    record.fixed = lock.fixes_versions
+    record.fixed, record.as_listed = lock.fixes_versions, lock.as_listed
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
     installed = None
     if folder.is_for(planned.key) and (installed := folder.whole()) is None:
@@ -176,6 +178,7 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
+        context.problems.extend(fitting.check(lock, folder.python, uv))
     _describe(installed, planned, context, record)
     if not planned.inference:
         context.problems.extend(choice.not_fixed(lock))

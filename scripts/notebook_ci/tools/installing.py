@@ -143,4 +143,5 @@ def install_arguments(lock: Lock, python: Argument, file: Argument, project: Arg
                 editable = f"{project}[{','.join(lock.extras)}]" if lock.extras else project
                 return ["pip", "install", *flags, "--editable", editable]
             flags += extras
+    flags += ["--no-deps"] if lock.as_listed else []
     return ["pip", "install", *flags, "--requirements", file]

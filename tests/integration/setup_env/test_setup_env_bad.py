@@ -141,9 +141,23 @@ LOCKS = {
     "contradiction through another package": Case(
         {},
         "`requirements.txt` contradicts itself: `nbneeds` needs `nbone<2`, but `nbone==2.0` is required. Change "
-        "`nbneeds==1.0` (requirements.txt:1) or `nbone==2.0` (sub/b.txt:2).",
-        {"requirements.txt": "NBneeds==1.0\n-r sub/b.txt\n", "sub/b.txt": "\nnbone==2.0\n"},
+        "`nbneeds` (requirements.txt:1) or `nbone==2.0` (sub/b.txt:2).",
+        {"requirements.txt": "NBneeds\n-r sub/b.txt\n", "sub/b.txt": "\nnbone==2.0\n"},
         ("sub/b.txt", 2),
+    ),
+    "a contradiction of pins that lack packages": Case(
+        {},
+        "`requirements.txt` contradicts itself: `nbneeds` needs `nbone<2`, but `nbone==2.0` is required. It cannot be "
+        "installed as it is, because it also lacks `ipykernel`. Change `nbneeds==1.0` (requirements.txt:1) or",
+        {"requirements.txt": "nbneeds==1.0\nnbone==2.0\nnbmore==1.0\n"},
+        ("requirements.txt", 2),
+    ),
+    "a contradiction of pins that lack packages here": Case(
+        {},
+        "`requirements.txt` contradicts itself, and is not complete. The package `nbmore` requires `ipykernel`, but "
+        "it's not installed. List what the notebooks import in `requirements.in`, run",
+        {"requirements.txt": "nbneeds==1.0\nnbone==2.0\nnbmore==1.0\nipykernel==1.0; sys_platform == 'x'\n"},
+        ("requirements.txt", 0),
     ),
     "another Python": Case(
         {},
@@ -251,6 +265,7 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
     for name, version in (("nbone", "1.0"), ("nbone", "2.0"), ("ipykernel", "1.0")):
         make_wheel(folder, name, version)
     make_wheel(folder, "nbneeds", metadata="Requires-Dist: nbone<2\n")
+    make_wheel(folder, "nbmore", metadata="Requires-Dist: ipykernel\n")
     make_wheel(folder, "nbnew", metadata="Requires-Python: >=3.99\n")
     make_wheel(folder, "nbwin", tag="py3-none-win_amd64")
     with serve(IndexServer(folder)) as server:
