@@ -299,7 +299,7 @@ def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_
 # --- Indexes and locks
 
 
-KINDS = ["uv.lock", "pylock.toml"]
+KINDS = ["uv.lock", "pylock.toml", "contradicting freeze"]
 KINDS += [f"{name} of a package" for name in ("uv.lock", "pyproject.toml", "requirements.txt", "pdm.lock")]
 
 
@@ -325,10 +325,16 @@ def test_other_locks(repository: Repository, base_image: str, kind: str) -> None
         to_lock = [UV, "pip", "compile", "--quiet", "pyproject.toml", "--universal", "--output-file", file]
         subprocess.run(to_lock, cwd=folder, env=env, check=True, capture_output=True)
         (folder / "pyproject.toml").unlink()
+    elif file == "contradicting freeze":
+        to_freeze = [UV, "pip", "compile", "--quiet", "pyproject.toml", "--python-version=3.11"]
+        freeze = subprocess.run(to_freeze, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
+        repository.workspace.write("requirements.txt", re.sub("platformdirs==.*", "platformdirs==2.4.0", freeze))
     elif file == "requirements.txt":
         repository.workspace.write(file, "-e .\r\n".encode("utf-16"))
     repository.commit()
-    repository.setup_env()
+    environment = repository.setup_env()
+    if file == "contradicting freeze":
+        assert "`jupyter-core` requires `platformdirs>=2.5`, but `2.4.0` is installed" in environment.log
     image = repository.built(builder("buildkit"), image="study/locks", base_image=base_image)
     assert image.record["packages"] == repository.installed()
     assert image.values()["alpha"] == 1
