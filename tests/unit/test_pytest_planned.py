@@ -1,6 +1,7 @@
 """What test-notebook plans: which tests, which notebooks, and what it refuses before anything runs."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,8 @@ def test_tests_can_be_left_out(folder: Path) -> None:
     assert (found.notebooks, found.tests) == (("a.ipynb",), ())
 
 
-STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To store them, {HOW_TO_STORE}. Or: Add"
+STRIPPED = "`a.ipynb` has no stored outputs of these cells, so nbval cannot compare them: 1. To store them, "
+STRIPPED += f"{HOW_TO_STORE}. Or: Add"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,28 @@ def test_a_stripped_notebook_is_fine_where_nothing_is_compared(folder: Path) -> 
     assert planned(folder, "--nbval", "lax", "--notebooks", "a.ipynb").notebooks == ("a.ipynb",)
     with pytest.raises(InputError, match=r"`b\.ipynb` has no stored outputs"):
         plan(folder, "--nbval", "lax")
+
+
+def test_a_cell_without_stored_outputs_among_others_is_refused_unless_it_is_not_compared(folder: Path) -> None:
+    """nbval would pass it whatever it shows."""
+    ran = {"cell_type": "code", "metadata": {}, "source": "1", "execution_count": 1, "outputs": []}
+    for other, is_refused in (
+        ({"execution_count": None}, True),
+        ({"execution_count": None, "source": "# NBVAL_CHECK_OUTPUT\n2"}, True),
+        ({"execution_count": None, "source": "  "}, False),
+        ({"execution_count": None, "source": "# NBVAL_IGNORE_OUTPUT\n2"}, False),
+        ({"execution_count": None, "source": "  # NBVAL_SKIP\n2"}, False),
+        ({"execution_count": None, "metadata": {"tags": ["nbval-skip"]}}, False),
+        ({"execution_count": 2}, False),
+    ):
+        write(folder, {"a.ipynb": json.dumps({"nbformat": 4, "metadata": {}, "cells": [ran, ran | other]}, indent=1)})
+        if not is_refused:
+            plan(folder, "--nbval", "strict")
+            continue
+        with pytest.raises(InputError) as caught:
+            plan(folder, "--nbval", "strict")
+        assert (caught.value.message.partition(": ")[2], caught.value.file) == ("2.", "a.ipynb")
+        assert caught.value.line == 15
 
 
 def test_arguments_are_divided_as_in_a_shell_and_lists_are_taken_as_they_are(folder: Path) -> None:

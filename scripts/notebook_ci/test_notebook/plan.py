@@ -3,6 +3,7 @@
 import configparser
 import contextlib
 import glob
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.notebooks import document
+from notebook_ci.notebooks.document import Cell
 from notebook_ci.notebooks.selection import SUFFIX, select
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.test_notebook.model import PytestInputs
@@ -105,7 +107,7 @@ def _content(text: str, name: str) -> dict[str, Any] | None:
 
 def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:
     """Return the notebooks for nbval. Raises InputError if the outputs of one are not stored."""
-    from notebook_ci.compare.cells import HOW_TO_STORE, is_stripped  # rarely needed
+    from notebook_ci.compare.cells import HOW_TO_STORE, unrun  # rarely needed
 
     cwd = workspace.cwd
     found = select(inputs.notebooks, inputs.exclude, cwd, [RunDirectory.location(inputs.run_dir, workspace)])
@@ -118,7 +120,15 @@ def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:
             if not document.is_python(read):
                 message = f"`{path}` is written in `{document.language(read)}`, which nbval would run as Python."
                 raise InputError(message, hint=_EXCLUDE, file=path)
-            if is_stripped(read, inputs.nbval):
-                message = f"`{path}` has no stored outputs, so nbval cannot compare them."
-                raise InputError(message, hint=f"To store them, {HOW_TO_STORE}. Or: {_EXCLUDE}", file=path)
+            # Whatever they display, nbval (0.11) passes them.
+            if cells := [cell for cell in unrun(read, inputs.nbval) if not _is_skipped(cell)]:
+                numbers = listed([str(cell.index + 1) for cell in cells], MOST_LISTED)
+                message = f"`{path}` has no stored outputs of these cells, so nbval cannot compare them: {numbers}."
+                hint = f"To store them, {HOW_TO_STORE}. Or: {_EXCLUDE}"
+                raise InputError(message, hint=hint, file=path, line=read.line(cells[0].index))
     return tuple(found)
+
+
+def _is_skipped(cell: Cell) -> bool:
+    """Whether nbval skips a cell."""
+    return "nbval-skip" in cell.tags or bool(re.search(r"^[ \t]*#+[ \t]*NBVAL_SKIP[ \t]*$", cell.source, re.MULTILINE))

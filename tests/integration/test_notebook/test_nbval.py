@@ -75,8 +75,9 @@ CELLS: list[tuple[Cell, tuple[str, str]]] = [
     (cell("# NBVAL_CHECK_OUTPUT\nprint(1)", stream("2\n"), tags="nbval-ignore-output"), NEITHER),
     (cell("# NBVAL_IGNORE_OUTPUT\nprint(1)", stream("2\n"), tags="nbval-check-output"), BOTH),
     (cell("1 / 0", tags="nbval-skip"), NEVER),
-    # Cells that have not run
-    (cell("print(1)", count=None), BOTH),
+    # Cells that have not run: one without outputs would pass, and is refused, unless nothing of it is compared
+    (cell("print(1)", tags="nbval-ignore-output", count=None), BOTH),
+    (cell("print(1)", tags="nbval-skip", count=None), NEVER),
     (cell("print(1)", stream("1\n"), count=None), NEITHER),
     # Exceptions
     (cell("1 / 0 # not expected", ZERO), NEITHER),
