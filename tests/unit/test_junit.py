@@ -1,6 +1,9 @@
-"""Cells and expectations as test cases."""
+"""Cells and expectations as test cases, in XML that follows the schema of JUnit reports."""
 
+import re
 from xml.etree import ElementTree as ET
+
+import pytest
 
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
@@ -21,8 +24,52 @@ DIED = Failure(kind="kernel-not-started", title="Kernel did not start", message=
 RAN = {"1": 0.5, "2": 0.25}
 
 
+# What `junit-10.xsd` of Jenkins has, which reporters follow, as far as we need it. By element: its attributes, those
+# that it needs, and the elements in it.
+COUNTS = {"tests", "failures", "errors"}
+OF_RESULT = ({"type", "message"}, set[str](), set[str]())
+SCHEMA = {
+    "testsuites": ({"name", "time", *COUNTS}, set[str](), {"testsuite"}),
+    "testsuite": ({"name", "time", "skipped", "file", *COUNTS}, {"name", *COUNTS}, {"testcase"}),
+    "testcase": ({"name", "time", "classname"}, {"name"}, {"failure", "skipped"}),
+    "failure": OF_RESULT,
+    "skipped": OF_RESULT,
+}
+SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3}")
+
+
+def check_schema(element: ET.Element) -> None:
+    attributes, needed, inside = SCHEMA[element.tag]
+    assert needed <= set(element.attrib) <= attributes, element.attrib
+    assert {each.tag for each in element} <= inside
+    assert all(element.attrib[name].isdecimal() for name in {*COUNTS, "skipped"} & set(element.attrib))
+    assert SECONDS.fullmatch(element.get("time", "0.000"))
+    for each in element:
+        check_schema(each)
+
+
 def suites(*records: Record) -> list[ET.Element]:
-    return list(ET.fromstring(junit(records)))  # noqa: S314 - our own text
+    root = ET.fromstring(junit(records))  # noqa: S314 - our own text
+    assert root.tag == "testsuites"
+    check_schema(root)
+    return list(root)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "<testsuites skipped='0'/>",
+        "<testsuite name='a' tests='1' failures='0'/>",
+        "<testsuite name='a' tests='x' failures='0' errors='0'/>",
+        "<testsuite name='a' tests='1' failures='0' errors='0' time='1e-05'/>",
+        "<testcase classname='a'/>",
+        "<testcase name='a'><skipped><failure/></skipped></testcase>",
+        "<testcase name='a' line='1'/>",
+    ],
+)
+def test_what_the_schema_does_not_allow_is_noticed(wrong: str) -> None:
+    with pytest.raises(AssertionError):
+        check_schema(ET.fromstring(wrong))  # noqa: S314 - our own text
 
 
 def cases(*results: NotebookResult) -> list[tuple[str, str, str]]:
@@ -42,6 +89,7 @@ def test_each_cell_that_ran_is_a_case() -> None:
         "time": "1.250",
         "tests": "3",
         "failures": "1",
+        "errors": "0",
         "skipped": "1",
     }
     first, second, others = suite
@@ -132,6 +180,7 @@ def test_each_test_is_a_case_of_its_file() -> None:
         "time": "0.500",
         "tests": "3",
         "failures": "1",
+        "errors": "0",
         "skipped": "1",
     }
     assert [case.get("name") for case in first] == ["T::test_b", "test_c", "test_a"]

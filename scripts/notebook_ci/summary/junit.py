@@ -31,8 +31,9 @@ def junit(records: Sequence[Record]) -> str:
     if root.find("testsuite") is None:
         return ""
     for element in (*root, root):
-        for total, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
-            element.set(total, str(sum(1 for _ in element.iter(tag))))
+        for total, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            if (element, total) != (root, "skipped"):  # which the schema of Jenkins does not have
+                element.set(total, str(sum(1 for _ in element.iter(tag))))
     return tostring(root, encoding="unicode") + "\n"
 
 
