@@ -203,10 +203,11 @@ def test_the_summary_says_how_much_was_compared() -> None:
     record = ExecuteRecord(stage="execute-notebook", notebooks=[result()])
     assert note(record) == "1 notebook passed"
     record.notebooks.append(result(comparison=Comparison(cells={"same": 3, "ignored": 2})))
-    assert note(record) == "2 notebooks passed, outputs of 3 cells compared"
+    assert note(record) == "2 notebooks passed, outputs of 3 cells compared: same"
     record.notebooks.append(result(comparison=Comparison(cells={"within-tolerance": 1}, not_compared=2)))
     assert note(record).endswith(
-        ", outputs of 4 cells compared (without 2 changed videos, widgets or similar contents)"
+        ", outputs of 4 cells compared: 3 same, 1 within tolerance"
+        " (without 2 changed videos, widgets or similar contents)"
     )
 
 

@@ -144,6 +144,20 @@ def test_other_html_is_text() -> None:
     assert not differences(display("x", html="<b>1.5</b>"), display("x", html="<b>1.50000001</b>"))
 
 
+def test_only_on_a_terminal_a_return_hides_what_is_before_it() -> None:
+    assert not differences([display("1\rb"), out("1\rb")], [display("2\rb"), out("2\rb")], EXACT)
+    assert differences(display("x", html="<b>1</b>\r<b>b</b>"), display("x", html="<b>2</b>\r<b>b</b>"))
+    assert differences(display("x", html=frame((0, "1\rb", 1))), display("x", html=frame((0, "2\rb", 1))))
+    assert differences(display(json={"a": "1\rb"}), display(json={"a": "2\rb"}))
+    assert not differences(display("x", html="<b>\r\n</b>"), display("x", html="<b>\n</b>"), EXACT)
+
+
+def test_an_image_of_another_format_equals_only_itself() -> None:
+    old, new = (display("x") | {"data": {"image/bmp": data}} for data in ("AAAA", "AAAB"))
+    assert not differences(old, old)
+    assert differences(old, new) == ["changed: output 1: `AAAA` became `AAAB`"]
+
+
 # --- Structures
 
 

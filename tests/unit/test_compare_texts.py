@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from notebook_ci.compare.normalise import NAMES, RULES, shown
-from notebook_ci.compare.texts import EXACT, Tolerance, alike, became, differences
+from notebook_ci.compare.normalise import NAMES, RULES, on_terminal, shown
+from notebook_ci.compare.texts import EXACT, Tolerance, became, differences
 
 NUMBERS = Tolerance(1e-6)
 
@@ -48,6 +48,11 @@ HIDDEN: dict[str, tuple[str, str, list[str]]] = {
         "1min 2s ± 1e+03 ns per loop (mean ± std. dev. of 7 runs, 1,000,000 loops each)",
         "2 ms ± 0.1 µs per loop (mean ± std. dev. of 1 run, 1 loop each)",
         ["1.02 ± 0.1", "1.02 µs ± 10 ns per loop", "1.02 m ± 10 mm (mean ± std. dev. of 7 runs)"],
+    ),
+    "memit": (
+        "peak memory: 97.88 MiB, increment: 0.04 MiB",
+        "peak memory: 101.5 MiB, increment: -1 MiB",
+        ["peak memory: 97.88 MiB", "memory usage: 7.9+ KB", "peak memory: 5 MiB, increment: 1 GiB"],
     ),
     "tqdm": (
         "fit: 100%|██████████| 10/10 [00:01<00:00, 9.87it/s, loss=0.25]; 7it [00:01, 9.87it/s]",
@@ -108,7 +113,7 @@ def test_a_set_of_strings_has_no_order() -> None:
 
 
 def test_each_return_of_a_long_line_is_read_once() -> None:
-    assert shown("a" * 300_000 + "\rb" * 300_000) == "b" + "a" * 299_999
+    assert on_terminal("a" * 300_000 + "\rb" * 300_000) == "b" + "a" * 299_999
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,7 @@ def test_what_can_be_a_result_is_never_hidden(text: str) -> None:
     ],
 )
 def test_text_is_seen_as_a_terminal_shows_it(text: str, seen: str) -> None:
-    assert shown(text) == seen
+    assert on_terminal(text) == seen
 
 
 EQUAL = [
@@ -209,6 +214,10 @@ CHANGED = [
 ]
 
 
+def alike(old: str, new: str, tolerance: Tolerance) -> bool:
+    return not list(differences(old, new, tolerance))
+
+
 @pytest.mark.parametrize(("old", "new"), EQUAL)
 def test_numbers_within_the_tolerance_are_equal_unless_text_must_be(old: str, new: str) -> None:
     assert alike(old, new, NUMBERS)
@@ -220,6 +229,12 @@ def test_numbers_within_the_tolerance_are_equal_unless_text_must_be(old: str, ne
 def test_everything_else_is_a_change(old: str, new: str) -> None:
     assert not alike(old, new, NUMBERS)
     assert not alike(new, old, NUMBERS)
+
+
+def test_a_number_that_moves_to_another_column_is_a_change() -> None:
+    assert not alike("0  1.5       3.5", "0       1.5  3.5", NUMBERS)
+    assert not alike("a\n1.0     2.0", "a\n1.0  2.0", Tolerance(0.5))
+    assert alike("[1.5 2.5]\n[3.  4. ]", "[1.5        2.5       ]\n[3.00000001 4.        ]", NUMBERS)
 
 
 def test_each_tolerance_has_its_limit() -> None:

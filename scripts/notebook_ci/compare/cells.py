@@ -10,9 +10,8 @@ from notebook_ci.notebooks.document import INJECTED, Cell, Document
 from notebook_ci.notebooks.imports import SKIPPED
 
 # The second of each, and the comments, are nbval's.
-CHECKED = frozenset({"compare-output", "nbval-check-output"})
-IGNORE = "compare-ignore"
-IGNORED = frozenset({IGNORE, "nbval-ignore-output"})
+CHECK, IGNORE = "compare-output", "compare-ignore"
+CHECK_TAGS, IGNORE_TAGS = frozenset({CHECK, "nbval-check-output"}), frozenset({IGNORE, "nbval-ignore-output"})
 _COMMENT = re.compile(r"^[ \t]*#[ \t]*NBVAL_(CHECK|IGNORE)_OUTPUT[ \t]*$", re.MULTILINE)
 HOW_TO_STORE = "run the notebook in Jupyter, save it with its outputs, and commit it"
 
@@ -25,9 +24,9 @@ def is_compared(cell: Cell, policy: str) -> bool:
     marks = set(_COMMENT.findall(cell.source))
     if SKIPPED in cell.tags:
         return False
-    if cell.tags & CHECKED or "CHECK" in marks:
+    if cell.tags & CHECK_TAGS or "CHECK" in marks:
         return True
-    return policy != "lax" and not (cell.tags & IGNORED or "IGNORE" in marks)
+    return policy != "lax" and not (cell.tags & IGNORE_TAGS or "IGNORE" in marks)
 
 
 def stored_outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,10 +39,10 @@ def has_run(cell: Mapping[str, Any]) -> bool:
     return bool(stored_outputs(cell)) or cell.get("execution_count") is not None
 
 
-def is_stripped(document: Document, policy: str) -> bool:
-    """Return whether outputs would be compared, but none are stored."""
-    stored, cells = json.loads(document.text)["cells"], with_code(document)
-    return any(is_compared(cell, policy) for cell in cells) and not any(has_run(stored[cell.index]) for cell in cells)
+def unrun(document: Document, policy: str) -> list[Cell]:
+    """Return the cells whose outputs would be compared, but that had not run when the notebook was stored."""
+    stored = json.loads(document.text)["cells"]
+    return [cell for cell in with_code(document) if is_compared(cell, policy) and not has_run(stored[cell.index])]
 
 
 def counterparts(old: Document, new: Document) -> list[int | None]:

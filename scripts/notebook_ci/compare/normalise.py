@@ -1,4 +1,4 @@
-"""Shows text as a terminal does, and hides what differs in each run.
+"""Shows text as Jupyter does, and hides what differs in each run.
 
 A rule that hides a result makes a wrong notebook pass. So only what cannot be a result is hidden: no dates, no times of
 day, no UUIDs, which are values in many tables.
@@ -32,6 +32,7 @@ RULES: Mapping[str, tuple[str, str]] = {  # by name: what is replaced, and by wh
         rf"(?m:^{_DURATION} ± {_DURATION} per loop \(mean ± std\. dev\. of \d+ runs?, [\d,]+ loops? each\)$)",
         "... per loop",
     ),
+    "memit": (r"(?m:^peak memory: [\d.]+ MiB, increment: -?[\d.]+ MiB$)", "peak memory: ..."),
     "tqdm": (  # with and without a total
         rf"(?:(?<=\d ){_CLOCK}<[\d:?]{{1,9}}|(?<=\dit ){_CLOCK}), {{1,3}}[\d.?]{{1,9}}(?:\w{{1,9}}/s|s/\w{{1,9}})",
         "[...",
@@ -57,11 +58,15 @@ SET_ORDER, SVG_NAMES = "set-order", "svg-names"
 NAMES = (*RULES, SET_ORDER, SVG_NAMES)
 
 
-def shown(text: str, keep: Collection[str] = ()) -> str:
-    """Return what a person sees of an output's text, without what differs in each run, except for `keep`."""
+def on_terminal(text: str) -> str:
+    """Return what is left of a plain text on a terminal: no colors, and nothing that a carriage return overwrote."""
     text = strip_ansi(text).replace("\r\n", "\n").replace("\b", "")
-    if "\r" in text:
-        text = "\n".join(map(_overwritten, text.split("\n")))
+    return "\n".join(map(_overwritten, text.split("\n"))) if "\r" in text else text
+
+
+def shown(text: str, keep: Collection[str] = ()) -> str:
+    """Return a text without what differs in each run, except for `keep`."""
+    text = text.replace("\r\n", "\n")
     for name, (pattern, replacement) in RULES.items():
         text = text if name in keep else re.sub(pattern, replacement, text)
     return text if SET_ORDER in keep else _SET.sub(_in_order, text)

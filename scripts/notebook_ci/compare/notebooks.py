@@ -14,6 +14,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import ATOL, RTOL, Kind
 from notebook_ci.compare import outputs
 from notebook_ci.compare.cells import (
+    CHECK,
     HOW_TO_STORE,
     IGNORE,
     counterparts,
@@ -25,10 +26,10 @@ from notebook_ci.compare.cells import (
 from notebook_ci.compare.outputs import OutputDifference
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.notebooks.document import Cell, Document, kernel_language
-from notebook_ci.records.execute_notebook import Change, Comparison, Failure
+from notebook_ci.records.execute_notebook import IGNORED, Change, Comparison, Failure
 
 _TOLERANCE = re.compile(r"compare-(rtol|atol)=(.*)")
-_TAG = re.compile(rf"(?!compare-).*|compare-output|{IGNORE}|{_TOLERANCE.pattern}", re.DOTALL)
+_TAG = re.compile(rf"(?!compare-).*|{CHECK}|{IGNORE}|{_TOLERANCE.pattern}", re.DOTALL)
 KINDS: Mapping[str, Kind] = {"rtol": RTOL, "atol": ATOL}
 TITLES: Mapping[Change, str] = {
     "changed": "Output changed",
@@ -86,7 +87,7 @@ def compare(
     except InputError as error:
         return refused(error.message, error.hint)
     except RecursionError:
-        return refused("An output is nested too deeply.", "Tag its cell `compare-ignore`.")
+        return refused("An output is nested too deeply.", f"Tag its cell `{IGNORE}`.")
 
 
 def refused(why: str, hint: str) -> Differences:
@@ -135,7 +136,7 @@ class _Old:
     @property
     def hint(self) -> str:
         then = "use this run as the next `baseline`" if self.baseline else HOW_TO_STORE
-        return f"If the new outputs are right, {then}. Tag a cell `compare-ignore` if its outputs always differ."
+        return f"If the new outputs are right, {then}. Tag a cell `{IGNORE}` if its outputs always differ."
 
 
 def _compare(
@@ -151,7 +152,7 @@ def _compare(
         why = "The notebook has no stored outputs to compare with."
         return refused(why, f"To store them, {HOW_TO_STORE}. Or set `compare` to `off` for it.")
     found = Differences()
-    counts: Counter[str] = Counter(ignored=len(chosen) - len(compared))
+    counts: Counter[str] = Counter({IGNORED: len(chosen) - len(compared)})
     for cell in compared:
         stored = old.outputs(cell)
         if stored is None:
@@ -177,7 +178,7 @@ def _compare(
 def _check_tags(cell: Cell) -> None:
     """Raise InputError for a misspelt tag: with `lax`, nothing would be compared."""
     if wrong := [tag for tag in sorted(cell.tags) if not _TAG.fullmatch(tag)]:
-        known = "`compare-output`, `compare-ignore`, `compare-rtol=1e-3`, `compare-atol=1e-9`"
+        known = f"`{CHECK}`, `{IGNORE}`, `compare-rtol=1e-3`, `compare-atol=1e-9`"
         raise InputError(f"Cell {cell.index + 1} has an unknown tag: {quote(wrong[0])}.", hint=f"Known: {known}.")
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.compare import images, structures, tables, texts
-from notebook_ci.compare.normalise import SET_ORDER, shown, svg
+from notebook_ci.compare.normalise import SET_ORDER, on_terminal, shown, svg
 from notebook_ci.compare.texts import MOST_LISTED, Tolerance
+from notebook_ci.notebooks.displays import SVG
 from notebook_ci.records.execute_notebook import Change
 
-# Their bytes differ though a person sees the same. Pictures are compared nevertheless.
-NOT_COMPARED = re.compile(r"(image|audio|video)/.*|application/(pdf|vnd\.jupyter\.widget-view\+json)")
-SVG = "image/svg+xml"
-PICTURES = frozenset({*images.FORMATS, SVG})
+# Their bytes differ though a person sees the same.
+NOT_COMPARED = re.compile(r"(audio|video)/.*|application/(pdf|vnd\.jupyter\.widget-view\+json)")
+PLAIN, HTML = "text/plain", "text/html"
 _JSON = re.compile(r"application/(.*\+)?json")
 ERROR = "the error"
 MOST_READ = 10_000  # characters, for an excerpt
@@ -37,11 +37,11 @@ class Compared:
 @dataclass(frozen=True)
 class Part:
     output: int  # the index of the first output that it comes from
-    data: Mapping[str, Any]  # by MIME type
+    data: dict[str, Any]  # by MIME type
 
     @property
     def excerpt(self) -> str:
-        text = self.data.get("text/plain")
+        text = self.data.get(PLAIN)
         if not isinstance(text, str):
             return listed(list(map(quote, self.data)), MOST_LISTED)
         return quote(shown(text[:MOST_READ]).strip())
@@ -59,7 +59,7 @@ def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance) -> 
         data = new_parts[name].data
         if sentences := list(_differences(part.data, data, tolerance)):
             found.append(OutputDifference(_change("changed", name), part.output, f"{name}: {_first(sentences)}"))
-        not_compared += sum(1 for mime in _different(part.data, data) if not _is_compared(mime))
+        not_compared += sum(1 for mime in _different(part.data, data) if NOT_COMPARED.fullmatch(mime))
     added = [(name, part) for name, part in new_parts.items() if name not in old_parts]
     found += [OutputDifference(_change("new", name), None, f"{name} is new: {part.excerpt}") for name, part in added]
     return Compared(found, not_compared)
@@ -87,12 +87,15 @@ def parts(outputs: Sequence[Any]) -> dict[str, Part]:
             name, text = ERROR, f"{output.get('ename')}: {output.get('evalue')}\n"
             if kind == "stream":
                 name, text = quote(output.get("name")), _joined(output.get("text"))
-            before = found.get(name, Part(index, {"text/plain": ""}))
-            found[name] = Part(before.output, {"text/plain": before.data["text/plain"] + text})
+            before = found.get(name, Part(index, {PLAIN: ""}))
+            found[name] = Part(before.output, {PLAIN: before.data[PLAIN] + text})
         else:
             data = output.get("data") or {}
             data = {mime: each if _JSON.fullmatch(mime) else _joined(each) for mime, each in data.items()}
             found[f"output {next(numbers)}"] = Part(index, data)
+    for part in found.values():
+        if PLAIN in part.data:
+            part.data[PLAIN] = on_terminal(part.data[PLAIN])
     return {name: part for name, part in found.items() if any(each != "" for each in part.data.values())}
 
 
@@ -105,15 +108,11 @@ def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [mime for mime in old if mime in new and repr(old[mime]) != repr(new[mime])]
 
 
-def _is_compared(mime: str) -> bool:
-    return mime in PICTURES or not NOT_COMPARED.fullmatch(mime)
-
-
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tolerance) -> Iterator[str]:
     yield from (f"`{mime}` is gone" for mime in old if mime not in new)
     yield from (f"`{mime}` is new" for mime in new if mime not in old)
-    different = [mime for mime in _different(old, new) if _is_compared(mime)]
-    table, new_table = (tables.read(each.get("text/html")) if different else None for each in (old, new))
+    different = [mime for mime in _different(old, new) if not NOT_COMPARED.fullmatch(mime)]
+    table, new_table = (tables.read(each.get(HTML)) if different else None for each in (old, new))
     for mime in different:
         if mime in images.FORMATS:
             yield from images.differences(mime, old[mime], new[mime], exact=tolerance.is_exact)
@@ -122,9 +121,9 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tole
             yield from texts.differences(before, after, tolerance)
         elif not table or not new_table:
             yield from _of_values(old[mime], new[mime], tolerance)
-        elif mime == "text/html":
+        elif mime == HTML:
             yield from tables.differences(table, new_table, tolerance)
-        elif mime != "text/plain":  # the same table, as text
+        elif mime != PLAIN:  # the same table, as text
             yield from _of_values(old[mime], new[mime], tolerance)
 
 

@@ -49,25 +49,27 @@ class Tolerance:
 EXACT = Tolerance(is_exact=True)
 
 
-def alike(old: str, new: str, tolerance: Tolerance) -> bool:
-    """Whether two lines differ at most in numbers within the tolerance."""
+def alike(old: str, new: str, tolerance: Tolerance, *, is_padded: bool = False) -> bool:
+    """Whether two lines differ at most in numbers within the tolerance, and `is_padded`: in the padding of these."""
     if old == new or tolerance.is_exact:
         return old == new
     first, second = _NUMBER.split(old), _NUMBER.split(new)  # each second part is a number
-    return (
-        len(first) == len(second)
-        and [_PADDING.sub("", part) for part in first[::2]] == [_PADDING.sub("", part) for part in second[::2]]
-        and all(map(tolerance.allows, first[1::2], second[1::2]))
-    )
+    around, new_around = first[::2], second[::2]
+    if is_padded:
+        around, new_around = ([_PADDING.sub("", part) for part in each] for each in (around, new_around))
+    return around == new_around and all(map(tolerance.allows, first[1::2], second[1::2]))
 
 
 def differences(old: str, new: str, tolerance: Tolerance) -> Iterator[str]:
     """Yield a sentence per line that differs; one in all if lines were added or are gone."""
     if old == new:
         return
-    first, second = (shown(text, tolerance.keep).rstrip("\n").split("\n") for text in (old, new))
+    before, after = (shown(text, tolerance.keep).rstrip("\n") for text in (old, new))
+    first, second = before.split("\n"), after.split("\n")
     pairs = list(enumerate(zip(first, second, strict=False), 1))
-    differing = [(line, *pair) for line, pair in pairs if not alike(*pair, tolerance)]
+    # If all numbers are as wide as before, other padding means that one moved to another column.
+    is_padded = _widths(before) != _widths(after)
+    differing = [(line, *pair) for line, pair in pairs if not alike(*pair, tolerance, is_padded=is_padded)]
     if len(first) == len(second):
         for line, before, after in differing:
             where = f"line {line}: " if len(first) > 1 else ""
@@ -76,6 +78,10 @@ def differences(old: str, new: str, tolerance: Tolerance) -> Iterator[str]:
     line = differing[0][0] if differing else len(pairs) + 1
     before, after = ("\n".join(lines[line - 1 : line]) for lines in (first, second))
     yield f"{len(first)} lines became {len(second)}; line {line}: {became(before, after)}"
+
+
+def _widths(text: str) -> list[int]:
+    return list(map(len, _NUMBER.findall(text)))
 
 
 def became(old: str, new: str) -> str:

@@ -15,8 +15,9 @@ from notebook_ci.base.masking import masked
 from notebook_ci.compare import images
 from notebook_ci.compare.normalise import shown
 from notebook_ci.compare.notebooks import ChangedCell, Differences
-from notebook_ci.compare.outputs import PICTURES, SVG, parts
+from notebook_ci.compare.outputs import parts
 from notebook_ci.execute_notebook.html import PAGE
+from notebook_ci.notebooks.displays import IMAGES, SVG
 
 MOST_CHARACTERS = 20_000_000  # of a page
 MOST_READ, MOST_LINES, MOST_LINE = 2_000, 300, 500  # of a text: lines that are read and shown, characters of a line
@@ -55,7 +56,7 @@ def _section(changed: ChangedCell) -> Iterator[str]:
         for mime in {**before, **after}:
             if repr(before.get(mime)) != repr(after.get(mime)):
                 yield f"<h3>{escape(name)}: {escape(mime)}</h3>"
-                yield _pictures(mime, before, after) if mime in PICTURES else _text(before.get(mime), after.get(mime))
+                yield _pictures(mime, before, after) if mime in IMAGES else _text(before.get(mime), after.get(mime))
 
 
 def _pictures(mime: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

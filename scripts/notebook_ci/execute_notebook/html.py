@@ -12,9 +12,9 @@ from pathlib import Path
 import nbformat
 
 from notebook_ci.base.files import write
+from notebook_ci.notebooks import displays
 
-# Types of outputs that are shown, best first. Others need scripts: widgets, Plotly, Vega, Mermaid.
-SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
+SHOWN = [each for each in displays.SHOWN if each not in {"image/gif", "image/webp"}]  # those of nbconvert (7.17)
 # The policy is a second line of defence: if something passes the cleaner, the browser neither loads nor runs it.
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>%s</title>
@@ -44,7 +44,7 @@ class Pages:
         templates = Path(sys.prefix, "share", "jupyter", "nbconvert", "templates")
         given = {  # by default nbconvert also finds templates in the working directory and the home folder
             "template_paths": [str(templates / name) for name in ("lab", "base", "")],
-            "config": Config({"NbConvertBase": {"display_data_priority": list(SHOWN)}}),
+            "config": Config({"NbConvertBase": {"display_data_priority": SHOWN}}),
             "filters": {"clean_html": lambda text: text},  # nbconvert's own cleaner takes a minute for nested elements
         }
         self._cleaner = Cleaner(ATTRIBUTES)

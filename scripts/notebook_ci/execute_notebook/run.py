@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from notebook_ci.notebooks import document, durations
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.record import Record
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools import integrity
 
@@ -100,12 +101,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         try:
             Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
-            indices = {execution.path: index for index, execution in enumerate(planned.executions)}
-            record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
-            record.problems += elsewhere.differences(record, others)
-            record.merge_metrics()
+            _conclude(record, others, planned, context)
             _report_preload(inputs, servers, context)
-            durations.keep(record.durations, context)
 
 
 def _of_first_run(inputs: ExecuteInputs, environ: dict[str, str]) -> Mapping[str, str]:
@@ -200,6 +197,21 @@ def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteR
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context), context)
     _notice_kernels(planned.executions, interpreter, context)
+
+
+def _conclude(record: ExecuteRecord, others: Collection[Record], planned: ExecutionPlan, context: Context) -> None:
+    """Complete the record. `others` are the records of earlier stages."""
+    from notebook_ci.compare.cells import CHECK, IGNORE
+
+    indices = {execution.path: index for index, execution in enumerate(planned.executions)}
+    record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
+    record.problems += elsewhere.differences(record, others)
+    record.merge_metrics()
+    durations.keep(record.durations, context)
+    found = [each.comparison for each in record.notebooks if each.comparison and each.status == "passed"]
+    if found and not any(each.compared for each in found):
+        hint = f"With `lax`, tag those that must be: `{CHECK}`. Else leave some without `{IGNORE}`."
+        context.warning(f"`compare` is set, but no cell was compared. {hint}")
 
 
 def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:

@@ -1,12 +1,13 @@
 """The summary of execute-notebook."""
 
 import json
+from collections import Counter
 
 from notebook_ci.base.errors import Failed
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, duration, name, table, title
 from notebook_ci.base.masking import HIDDEN
 from notebook_ci.base.texts import listed
-from notebook_ci.records.execute_notebook import UNTITLED, Failure, NotebookResult, NotebooksRecord
+from notebook_ci.records.execute_notebook import IGNORED, UNTITLED, Failure, NotebookResult, NotebooksRecord
 
 
 def note(record: NotebooksRecord) -> str:
@@ -22,9 +23,13 @@ def _compared(record: NotebooksRecord) -> str:
     found = [each.comparison for each in record.notebooks if each.comparison]
     if not found:
         return ""
+    cells = sum((Counter(each.cells) for each in found), Counter[str]())
+    verdicts = {name.replace("-", " "): number for name, number in cells.items() if name != IGNORED}
+    said = [name if len(verdicts) == 1 else f"{number} {name}" for name, number in verdicts.items()]
     not_compared = sum(each.not_compared for each in found)
     left_out = f" (without {not_compared} changed videos, widgets or similar contents)" if not_compared else ""
-    return f", outputs of {count(sum(each.compared for each in found), 'cell')} compared{left_out}"
+    compared = count(sum(each.compared for each in found), "cell")
+    return f", outputs of {compared} compared{': ' if said else ''}{', '.join(said)}{left_out}"
 
 
 def _differing(record: NotebooksRecord) -> str:

@@ -25,6 +25,7 @@ FailureKind = Literal[
 Change = Literal["changed", "new", "gone", "error"]  # of an output
 # Why outputs differ between runs. The first three were seen: nothing else was changed. The others are in the code.
 Cause = Literal["hash-seed", "threads", "time-zone", "random", "time", "network", "concurrency"]
+IGNORED = "ignored"  # the verdict on a cell that is not compared
 ALLOW = "allow-failure"  # a setting
 # Failures that need no title: their messages name the notebook or the file.
 UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
@@ -57,12 +58,12 @@ class Comparison:
     cells: dict[str, int] = field(default_factory=dict)
     not_compared: int = 0  # videos, widgets and similar contents with other bytes, which are not compared
     page: str = ""  # the old and the new outputs of the cells that differ; empty: none differ
-    allowed: list[Failure] = field(default_factory=list)  # what differs, if it is only a warning: `compare: ignore`
+    allowed: list[Failure] = field(default_factory=list)  # what differs, if it is only a warning: `compare: warn`
     not_in_baseline: list[int] = field(default_factory=list)  # cells, from 1: new ones, which are not compared
 
     @property
     def compared(self) -> int:
-        return sum(self.cells.values()) - self.cells.get("ignored", 0)
+        return sum(self.cells.values()) - self.cells.get(IGNORED, 0)
 
 
 @dataclass(kw_only=True)

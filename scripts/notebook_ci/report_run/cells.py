@@ -11,14 +11,12 @@ import mistune
 
 from notebook_ci.base.texts import size
 from notebook_ci.notebooks.cleaner import Cleaner
+from notebook_ci.notebooks.displays import IMAGES, SHOWN
 from notebook_ci.notebooks.tracebacks import strip_ansi
 from notebook_ci.report_run.executed import ExecutedCell, mapping, text
 from notebook_ci.report_run.pieces import Piece
 
 LARGE = 2_000  # characters from which an output may be left out
-# Types of outputs that are shown, best first. Others need scripts: widgets, Plotly, Vega.
-_IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
-_SHOWN = ("text/html", "text/markdown", *_IMAGES, "text/latex", "text/plain")
 _ATTACHMENT = re.compile(r"\(attachment:([^)\s]+)\)")
 
 
@@ -51,7 +49,7 @@ class Renderer:
     def _of_markdown(self, cell: ExecutedCell) -> str:
         def inlined(found: "re.Match[str]") -> str:
             for kind, data in mapping(cell.attachments.get(found[1])).items():
-                if kind in _IMAGES:
+                if kind in IMAGES:
                     return f"(data:{kind};base64,{_in_base64(kind, text(data))})"
             return found[0]
 
@@ -80,13 +78,13 @@ class Renderer:
         return ""
 
     def _data(self, data: Mapping[str, Any], title: str) -> str:
-        for kind in (each for each in _SHOWN if each in data):
+        for kind in (each for each in SHOWN if each in data):
             content = text(data[kind])
             if kind == "text/html" and not self._cleaner.shows_nothing(content):
                 return f'<div class="output" tabindex="0">{self._clean(content)}</div>'
             if kind == "text/markdown":
                 return f'<div class="output" tabindex="0">{self._formatted(content)}</div>'
-            if kind in _IMAGES:
+            if kind in IMAGES:
                 source = f"data:{kind};base64,{_in_base64(kind, content)}"
                 return f'<div class="output"><img src="{source}" alt="picture of {title}"></div>'
             if kind in {"text/latex", "text/plain"}:
