@@ -6,7 +6,7 @@ import pytest
 
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.notebooks.document import Document, read
-from notebook_ci.notebooks.parameters import cannot_be_set, declared
+from notebook_ci.notebooks.parameters import cannot_be_set, declared, plain_values
 
 
 def document(folder: Path, *cells: tuple[str, list[str]], kind: str = "code", metadata: Any = None) -> Document:
@@ -150,6 +150,27 @@ def test_other_languages(tmp_path: Path, language: str, source: str, expected: t
 def test_only_parameters_are_foreign(tmp_path: Path) -> None:
     assert not cannot_be_set(document(tmp_path, ("n = 1", []), metadata={"language_info": {"name": "scheme"}}))
     assert not cannot_be_set(document(tmp_path, ("n = 1", ["parameters"])))
+
+
+def test_the_values_of_a_cell_that_only_sets_names_to_constants(tmp_path: Path) -> None:
+    def values(source: str, *more: tuple[str, list[str]], language: str = "python") -> dict[str, object]:
+        metadata = {"language_info": {"name": language}}
+        return plain_values(document(tmp_path, (source, ["parameters"]), *more, metadata=metadata))
+
+    assert values("a = 1  # one\nb = ['x', -2.5]\na = 2") == {"a": 2, "b": ["x", -2.5]}
+    assert values("a = 1", ("a = 2", ["parameters"])) == {"a": 1}
+    for source in (
+        "a = 1\nb = a",
+        "a = [1]\na.append(2)",
+        "a = b = 1",
+        "a, b = 1, 2",
+        "a = !ls",
+        "%%time\na = 1",
+        "a =",
+    ):
+        assert values(source) == {}, source
+    assert values("a = 1", language="r") == {}
+    assert plain_values(document(tmp_path, ("a = 1", []))) == {}
 
 
 def test_a_hostile_line_takes_no_time(tmp_path: Path) -> None:

@@ -88,8 +88,16 @@ def test_what_cannot_be_compared_is_refused(study: Study, flags: tuple[str, ...]
     (study.folder / "b.py").write_text("# %%\n1\n")
     error = study.refused("", "--compare", "lax", *flags)
     assert error.message == f"{said}, so `compare` cannot compare them."
-    assert error.hint == "Set `compare` to `off` for it: see `for`."
+    assert error.hint.endswith("Set `compare` to `off` for it: see `for`.")
     study.plan(table(notebooks=["*.ipynb", "b.py"], compare="off"), "--compare", "lax", *flags)
+
+
+def test_parameters_with_the_notebooks_own_values_do_not_hinder_a_comparison(study: Study) -> None:
+    study.write("a.ipynb")
+    study.plan("", "--compare", "numbers", "--parameters", "a: 1")
+    for other in ("1.0", "true", "'1'", "[1]"):
+        error = study.refused("", "--compare", "numbers", "--parameters", f"a: {other}")
+        assert error.hint.startswith("Give it the constants that its cell tagged `parameters` has."), other
 
 
 def test_a_misspelt_policy_is_refused(study: Study) -> None:

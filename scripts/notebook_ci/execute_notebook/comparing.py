@@ -47,7 +47,8 @@ def write_update(notebook: PreparedNotebook, changed: Iterable[int], exempted: C
 
     Raises OSError if it cannot be written.
     """
-    old, new = (json.loads(text)["cells"] for text in (notebook.document.text, saved(notebook.nb)))
+    old = json.loads(notebook.document.text)["cells"]
+    new = dict(zip(notebook.origins, json.loads(saved(notebook.nb))["cells"], strict=True))
     cells = {index: {name: new[index].get(name) for name in ("outputs", "execution_count")} for index in changed}
     for index in exempted:
         metadata = old[index]["metadata"]

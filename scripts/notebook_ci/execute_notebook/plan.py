@@ -114,29 +114,27 @@ class ExecutionPlan(Plan):
                 yield f"{does} {execution.name} to fail {execution.settings.given[ALLOW]}"
 
 
+@dataclass(frozen=True)
+class _Given:
+    """The parameters of a run."""
+
+    values: Values  # secrets as `***`
+    swept: Values  # of a sweep, of each the last value
+    secrets: Mapping[str, str]
+    missing: str  # the file that dvc-pull has yet to bring; empty: none
+
+
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
-    cwd = workspace.cwd
-    is_late = workspace.awaits_data and not exists(cwd / inputs.parameters_file)
-    own, sets = inputs.parameters, inputs.sweep
-    given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
-    output_dir = cwd / inputs.output_dir if inputs.output_dir else None
+    cwd, output_dir = workspace.cwd, _output_dir(inputs.output_dir, workspace.cwd)
     baseline = Baseline(inputs.baseline, inputs.slug, workspace) if inputs.baseline else None
-    outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
-    outputs += [baseline.folder] if baseline else []
-    if output_dir and cwd.resolve().is_relative_to(output_dir.resolve()):  # a later run would find outputs as notebooks
-        raise InputError(
-            f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
-            hint="Set `output-dir` to a folder of its own.",
-        )
-    found = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
-    chosen, others = without_others(found, inputs.notebooks, cwd)
+    outputs = [RunDirectory.location(inputs.run_dir, workspace)]
+    outputs += [folder for folder in (output_dir, baseline and baseline.folder) if folder]
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
+    chosen, others = without_others(select(inputs.notebooks, inputs.exclude, cwd, outputs), inputs.notebooks, cwd)
     needs, unmet = order.needed(inputs.needs, chosen, all_notebooks)
     paths = order.ordered(chosen, needs)
-    swept = {name: value for values in sets.values() for name, value in values.items()}
-    secrets = secret_parameters.values(inputs.secret_parameters, given | swept, workspace.environ)
-    given |= dict.fromkeys(secrets, HIDDEN)
-    executions = tuple(_executions(paths, given, sets, secrets))
+    given = _given(inputs, workspace)
+    executions = tuple(_executions(paths, given.values, inputs.sweep, given.secrets))
     names = [name for each in executions for name in (each.path, each.name)]
     matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
     executions = tuple(_with_settings(inputs, each, matched) for each in executions)
@@ -148,39 +146,84 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     else:
         _refuse_comparisons(executions)
     _refuse_clashes(executions, cwd, output_dir)
-    idle = _idle(given | swept, executions, all_notebooks)
-    # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
-    texts: dict[str, Collection[str]] = {"parameters": own, "sweep": swept, "secret-parameters": secrets}
-    for_this_run = {name for text, values in texts.items() if text in inputs.texts for name in values}
-    unmet += [
-        f"The secret of {quote(each)} is too short or too common to be hidden in outputs. Do not print it."
-        for each in secrets
-        if not is_rare(secrets[each])
-    ]
-    unmet += [f"No notebook of this run declares the parameter {quote(each)}." for each in idle if each in for_this_run]
-    useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
-    useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
-    if others:
-        left_out = listed(others, MOST_LISTED)
-        unmet.append(f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}.")
-    with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
-    if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
-        unmet.append(f"Settings from the notebooks' own metadata: {listed(own_settings, MOST_LISTED)}.")
-    notices = [Problem(severity="notice", message=message) for message in unmet]
-    for where, each in useless:
-        message = f"`{where}` lists {quote(each)}, which matches no notebook."
-        notices.append(Problem(severity="notice", message=message, hint=meant(each, all_notebooks())))
+    notices = [*unmet, *_of_parameters(inputs, given, executions, all_notebooks), *_of_notebooks(executions, others)]
     return ExecutionPlan(
         executions=executions,
         needs=needs,
         chains=order.chains(paths, inputs.execution_order),
-        parameters=given,
+        parameters=given.values,
         output_dir=output_dir,
         changed_only=inputs.changed_only,
         determinism=inputs.determinism,
-        missing=inputs.parameters_file if is_late else "",
-        problems=(*_second_cells(executions), *_without_code(executions), *not_compared, *notices),
+        missing=given.missing,
+        problems=(
+            *_second_cells(executions),
+            *_without_code(executions),
+            *not_compared,
+            *(Problem(severity="notice", message=message) for message in notices),
+            *_useless(inputs, matched, cwd, all_notebooks),
+        ),
     )
+
+
+def _output_dir(name: str, cwd: Path) -> Path | None:
+    """Raise InputError if it contains the notebooks: a later run would find outputs as notebooks."""
+    folder = cwd / name if name else None
+    if folder and cwd.resolve().is_relative_to(folder.resolve()):
+        message = f"`output-dir` is {quote(str(folder))}, which contains the notebooks."
+        raise InputError(message, hint="Set `output-dir` to a folder of its own.")
+    return folder
+
+
+def _given(inputs: ExecuteInputs, workspace: Workspace) -> _Given:
+    file, cwd = inputs.parameters_file, workspace.cwd
+    is_late = workspace.awaits_data and not exists(cwd / file)
+    values = ({} if is_late else _parameters_file(file, cwd)) | inputs.parameters
+    swept = {name: value for values in inputs.sweep.values() for name, value in values.items()}
+    secrets = secret_parameters.values(inputs.secret_parameters, values | swept, workspace.environ)
+    return _Given(values | dict.fromkeys(secrets, HIDDEN), swept, secrets, file if is_late else "")
+
+
+def _of_parameters(
+    inputs: ExecuteInputs, given: _Given, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]
+) -> Iterator[str]:
+    """Yield notices about parameters. Raises InputError for one that no notebook declares."""
+    for name, secret in given.secrets.items():
+        if not is_rare(secret):
+            yield f"The secret of {quote(name)} is too short or too common to be hidden in outputs. Do not print it."
+    # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
+    texts: dict[str, Collection[str]] = {
+        "parameters": inputs.parameters,
+        "sweep": given.swept,
+        "secret-parameters": given.secrets,
+    }
+    for_this_run = {name for text, values in texts.items() if text in inputs.texts for name in values}
+    for name in _idle(given.values | given.swept, executions, all_notebooks):
+        if name in for_this_run:
+            yield f"No notebook of this run declares the parameter {quote(name)}."
+
+
+def _of_notebooks(executions: Sequence[Execution], others: Sequence[str]) -> Iterator[str]:
+    """Yield notices about notebooks. `others` are files that are no notebooks."""
+    if others:
+        left_out = listed(others, MOST_LISTED)
+        yield f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}."
+    with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
+    if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
+        yield f"Settings from the notebooks' own metadata: {listed(own_settings, MOST_LISTED)}."
+
+
+def _useless(
+    inputs: ExecuteInputs,
+    matched: Mapping[str, Collection[str]],
+    cwd: Path,
+    all_notebooks: Callable[[], Sequence[str]],
+) -> Iterator[Problem]:
+    useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
+    useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
+    for where, each in useless:
+        message = f"`{where}` lists {quote(each)}, which matches no notebook."
+        yield Problem(severity="notice", message=message, hint=meant(each, all_notebooks()))
 
 
 def _with_settings(inputs: ExecuteInputs, execution: Execution, matched: Mapping[str, Collection[str]]) -> Execution:
@@ -247,15 +290,26 @@ def _refuse_comparisons(executions: Sequence[Execution]) -> None:
     for each in executions:
         if each.settings.compare == "off":
             continue
-        why = ""
+        why, hint = "", "Set `compare` to `off` for it: see `for`."
         if PurePosixPath(each.path).suffix != SUFFIX:
             why = f"`{each.path}` is a text file, which stores no outputs"
-        elif each.parameters:
-            why = f"`{each.name}` gets parameters ({listed(sorted(each.parameters), MOST_LISTED)}), and its stored"
+        elif others := _unlike_own(each):
+            why = f"`{each.name}` gets parameters ({listed(others, MOST_LISTED)}), and its stored"
             why += " outputs come from its own values"
+            hint = f"Give it the constants that its cell tagged `parameters` has. Or: {hint}"
         if why:
-            hint = "Set `compare` to `off` for it: see `for`."
             raise InputError(f"{why}, so `compare` cannot compare them.", hint=hint)
+
+
+def _unlike_own(execution: Execution) -> list[str]:
+    """Return the parameters that may have other values than the notebook sets itself."""
+    own = parameters.plain_values(execution.document) if execution.document else {}
+    return [
+        name
+        for name, value in sorted(execution.parameters.items())
+        # Not `!=`: `1`, `1.0` and `True` are equal.
+        if name in execution.secrets or name not in own or repr(own[name]) != repr(value)
+    ]
 
 
 def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path | None) -> None:

@@ -239,7 +239,7 @@ class Executor:
         if found.changed:
             found.comparison.page = self._created(page, lambda: changes_page.render(found, page))
         if self.shared.inputs.update and not notebook.bound.left_out:
-            self._changed = [each.cell.index for each in found.changed] or range(len(notebook.nb.cells))
+            self._changed = [each.cell.index for each in found.changed] or range(len(notebook.document.cells))
             found.failures[0].hint = f"If the new outputs are right, {self._commit_it}."
         if self.execution.settings.compare == "warn":
             found.comparison.allowed = found.failures

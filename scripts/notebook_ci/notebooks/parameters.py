@@ -65,6 +65,22 @@ def declared(document: Document) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for statement in statements for name in _assigned(statement)))
 
 
+def plain_values(document: Document) -> dict[str, object]:
+    """Return the values of the parameters cell by name; none if it does anything else than set names to constants."""
+    cell = next(iter(tagged(document)), None)
+    values: dict[str, object] = {}
+    try:
+        for statement in parse_python(textwrap.dedent(cell.source)) if cell and is_python(document) else ():
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    values[name] = ast.literal_eval(value)
+                case _:
+                    return {}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return {}
+    return values
+
+
 def papermill_language(document: Document) -> str:
     """Return papermill's name for the notebook's language; empty if papermill cannot set parameters in it."""
     return "python" if is_python(document) else _LANGUAGES.get(language(document) or "", ("", ""))[0]
