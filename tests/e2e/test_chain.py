@@ -386,6 +386,8 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     assert headline(job).startswith("### ✅ 8 stages passed in ")
     assert outputs["status"] == "passed"
     assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "3")
+    compared = [each["comparison"]["cells"] for each in found["execute-notebook"]["notebooks"]]
+    assert compared == [{"same": 10}, {"same": 8}]
     assert found["test-notebook"]["added"].keys() >= {"pytest"}
     assert outputs["env-digest"] == found["setup-env"]["env_digest"]
     assert outputs["data-digest"] == found["dvc-pull"]["data_digest"]
