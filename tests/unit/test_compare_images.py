@@ -233,6 +233,11 @@ def test_what_differs_in_an_svg(before: str, after: str) -> None:
     assert differences(old, old.replace(before, after, 1), EXACT, "image/svg+xml") != []
 
 
+def test_an_svg_whose_metadata_do_not_end_takes_no_time() -> None:
+    begins = "<metadata><rdf:RDF " * 30_000
+    assert differences(begins, begins + "a", EXACT, "image/svg+xml") != []
+
+
 def test_strictly_the_low_byte_of_16_bits_counts() -> None:
     old, new = (written(Image.new("I;16", (8, 8), value)) for value in (1000, 1001))
     assert list(images.differences("image/png", old, new, exact=True)) == [

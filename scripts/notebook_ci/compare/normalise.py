@@ -89,7 +89,11 @@ def svg(text: str, keep: Collection[str] = ()) -> str:
     """Return an SVG without its metadata, and with the IDs that matplotlib invents numbered."""
     if SVG_NAMES in keep:
         return text
-    text = re.sub(r"<metadata>\s*<rdf:RDF\b.*?</rdf:RDF>\s*</metadata>", "", text, count=1, flags=re.DOTALL)
+    # Not by a pattern, which would search for an end that is missing from each begin.
+    before, _, rest = text.partition("<metadata>")
+    about, _, after = rest.partition("</metadata>")
+    if about.lstrip().startswith("<rdf:RDF") and about.rstrip().endswith("</rdf:RDF>"):
+        text = before + after
     names: dict[str, str] = {}
     for found in re.finditer(rf'\bid="({_SVG_ID})"', text):
         names.setdefault(found[1], f"id{len(names) + 1}")
