@@ -234,7 +234,7 @@ def test_what_differs_in_an_svg(before: str, after: str) -> None:
 
 
 def test_an_svg_whose_metadata_do_not_end_takes_no_time() -> None:
-    begins = "<metadata><rdf:RDF " * 30_000
+    begins = "<metadata><rdf:RDF " * 20_000
     assert differences(begins, begins + "a", EXACT, "image/svg+xml") != []
 
 
