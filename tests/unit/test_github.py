@@ -7,7 +7,8 @@ import pytest
 from notebook_ci.base import github
 from notebook_ci.base.console import Summary, console
 from notebook_ci.base.errors import CheckFailed, Problem, Severity
-from notebook_ci.base.github import bounded, workflow_command
+from notebook_ci.base.github import SUMMARY_CUT, workflow_command
+from notebook_ci.base.markdown import bounded
 from unit.consoles import Written, commands_in
 
 FOREIGN = [
@@ -215,8 +216,8 @@ def test_a_summary_is_added_to_what_is_there(runner: Written) -> None:
 
 def test_a_summary_that_just_fits_is_whole() -> None:
     text = "é" * 50
-    assert bounded(text, 101) == text + "\n"
-    assert github.SUMMARY_CUT not in bounded(text, 101)
+    assert bounded(text, 101, SUMMARY_CUT) == text + "\n"
+    assert SUMMARY_CUT not in bounded(text, 101, SUMMARY_CUT)
 
 
 def test_a_summary_over_the_limit_is_cut_at_a_line(runner: Written) -> None:
@@ -224,7 +225,7 @@ def test_a_summary_over_the_limit_is_cut_at_a_line(runner: Written) -> None:
     runner.console.summarize(Summary("\n".join([line] * 100_000), ""))
     data = runner.summary_file.read_bytes()
     assert github.SUMMARY_BYTES - 1000 < len(data) <= github.SUMMARY_BYTES
-    text, cut, _ = data.decode().partition(github.SUMMARY_CUT)
+    text, cut, _ = data.decode().partition(SUMMARY_CUT)
     assert cut
     assert set(text.splitlines()) == {line}
 
@@ -233,7 +234,7 @@ def test_what_is_there_counts(runner: Written) -> None:
     runner.summary_file.write_text("x" * (github.SUMMARY_BYTES - 1000))
     runner.console.summarize(Summary("line\n" * 1000, ""))
     assert len(runner.summary_file.read_bytes()) <= github.SUMMARY_BYTES
-    assert github.SUMMARY_CUT in runner.summary
+    assert SUMMARY_CUT in runner.summary
 
 
 def test_a_full_summary_takes_no_more(runner: Written) -> None:
@@ -243,30 +244,30 @@ def test_a_full_summary_takes_no_more(runner: Written) -> None:
 
 
 def body(cut: str) -> str:
-    assert cut.endswith(github.SUMMARY_CUT)
-    return cut.removesuffix(github.SUMMARY_CUT)
+    assert cut.endswith(SUMMARY_CUT)
+    return cut.removesuffix(SUMMARY_CUT)
 
 
 def test_what_was_open_is_closed_from_the_inside() -> None:
     text = "<details><summary>s</summary>\n\n````text\n" + "```\nx\n" * 1000 + "````\n\n</details>"
-    cut = body(bounded(text, 2000))
+    cut = body(bounded(text, 2000, SUMMARY_CUT))
     assert cut.endswith(("x\n````\n\n</details>", "```\n````\n\n</details>"))
 
 
 def test_what_was_closed_is_not_closed_again() -> None:
     text = "<details>\n\n```text\nx\n```\n\n</details>\n\n" + "line\n" * 1000
-    assert body(bounded(text, 2000)).endswith("line\nline")
+    assert body(bounded(text, 2000, SUMMARY_CUT)).endswith("line\nline")
 
 
 def test_marks_within_code_are_not_counted() -> None:
     text = "```text\n<details>\n<details>\n</details>\n``` not the end\n" + "x\n" * 2000
-    assert body(bounded(text, 2000)).endswith("x\nx\n```")
+    assert body(bounded(text, 2000, SUMMARY_CUT)).endswith("x\nx\n```")
 
 
 def test_a_fence_of_any_length_stays_within_the_limit() -> None:
     fence = "`" * 3000
     text = f"{fence}text\n" + "x\n" * 10000 + fence
-    cut = bounded(text, 8000)
+    cut = bounded(text, 8000, SUMMARY_CUT)
     assert len(cut.encode()) <= 8000
     assert body(cut).endswith(fence)
 

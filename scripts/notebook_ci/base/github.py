@@ -13,6 +13,7 @@ from typing import TextIO
 
 from notebook_ci.base.console import RANK, LogConsole, Summary, by_rank, headline
 from notebook_ci.base.errors import Problem, Severity
+from notebook_ci.base.markdown import bounded
 from notebook_ci.base.masking import masked
 
 ANNOTATIONS_SHOWN = 10
@@ -84,41 +85,13 @@ class RunnerConsole(LogConsole):
             path = Path(file_name)
             room = SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
             with _appended(file_name) as file:
-                file.write(bounded(masked(summary.markdown), room))
+                file.write(bounded(masked(summary.markdown), room, SUMMARY_CUT))
 
 
 def workflow_command(problem: Problem) -> str:
     properties = {"file": problem.file, "line": problem.line, "title": problem.title}
     given = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items() if value)
     return f"::{problem.severity}{' ' if given else ''}{given}::{_escape(problem.text)}"
-
-
-def bounded(markdown: str, room: int) -> str:
-    """Return at most `room` bytes of `markdown`, cut at the end of a line, with all open blocks closed."""
-    data = (markdown + "\n").encode(errors="backslashreplace")
-    if len(data) <= room:
-        return data.decode()
-    longest_fence = max(map(len, re.findall("`+", markdown)), default=0)
-    room -= len(SUMMARY_CUT.encode()) + longest_fence + 100
-    if room <= 0:
-        return ""
-    kept = data[:room].decode(errors="ignore").rpartition("\n")[0]
-    return kept + _closing(kept) + SUMMARY_CUT
-
-
-def _closing(markdown: str) -> str:
-    """Return the ends of the code block and the folded parts that are open at the end of `markdown`."""
-    fence = ""
-    folded = 0
-    for line in markdown.splitlines():
-        if found := re.match("`{3,}", line):
-            if not fence:
-                fence = found[0]
-            elif line.strip("`") == "" and len(line) >= len(fence):
-                fence = ""
-        elif not fence:
-            folded += line.count("<details>") - line.count("</details>")
-    return (f"\n{fence}" if fence else "") + "\n\n</details>" * folded
 
 
 def _values(values: Mapping[str, str]) -> str:

@@ -93,6 +93,34 @@ def link(shown: str, url: str) -> str:
     return f"[{shown}]({url})" if _ADDRESS.fullmatch(url) else shown
 
 
+def bounded(markdown: str, room: int, cut: str) -> str:
+    """Return at most `room` bytes of `markdown`: cut at the end of a line, all open blocks closed, then `cut`."""
+    data = (markdown + "\n").encode(errors="backslashreplace")
+    if len(data) <= room:
+        return data.decode()
+    longest_fence = max(map(len, re.findall("`+", markdown)), default=0)
+    room -= len(cut.encode()) + longest_fence + 100
+    if room <= 0:
+        return ""
+    kept = data[:room].decode(errors="ignore").rpartition("\n")[0]
+    return kept + _closing(kept) + cut
+
+
+def _closing(markdown: str) -> str:
+    """Return the ends of the code block and the folded parts that are open at the end of `markdown`."""
+    fence = ""
+    folded = 0
+    for line in markdown.splitlines():
+        if found := re.match("`{3,}", line):
+            if not fence:
+                fence = found[0]
+            elif line.strip("`") == "" and len(line) >= len(fence):
+                fence = ""
+        elif not fence:
+            folded += line.count("<details>") - line.count("</details>")
+    return (f"\n{fence}" if fence else "") + "\n\n</details>" * folded
+
+
 def _escaped(text: str) -> str:
     """Return text that is not read as Markdown, HTML or a mention of a person."""
     escaped = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
