@@ -5,6 +5,7 @@ The part of each stage is in the `summary.py` of its package.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TypeVar
 
@@ -35,6 +36,16 @@ _PACKAGES["collect-runs"] = "execute_notebook"  # it shows the notebooks of all 
 _OF_STAGE = {stage: import_module(f"notebook_ci.{package}.summary") for stage, package in _PACKAGES.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """The first parts of a summary, in Markdown."""
+
+    headline: str
+    failures: list[str]
+    stages: str  # a table, if there are several
+    metrics: str
+
+
 def summarize(
     records: Sequence[Record],
     workspace: Workspace,
@@ -58,20 +69,32 @@ def render(
 ) -> str:
     detailed = records if detailed is None else detailed
     shown = [record for record in detailed if record.status != "skipped"]
-    failed = every_failure(shown)
-    is_only = len(every_failure(records)) == 1
+    has_others = len(records) > len(detailed)
+    found = brief(records, detailed, links, unrecorded=UNRECORDED if has_others and is_job_bad(detailed[-1]) else "")
     parts = [
-        _headline(records, detailed, links),
-        *(_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]),
-        markdown.rest(len(failed) - markdown.MOST_LISTED),
-        table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
-        _metrics(detailed, _baseline(records)),
+        found.headline,
+        *found.failures,
+        found.stages,
+        found.metrics,
         _links(records, links) if len(records) > 1 else "",
         _problems(shown, links),
         *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
         _digests(detailed),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def brief(records: Sequence[Record], detailed: Sequence[Record], links: Links, *, unrecorded: str) -> Brief:
+    """Return the first parts of the summary. `unrecorded` says what failed without a record; empty: nothing."""
+    failed = every_failure(detailed)
+    is_only = len(every_failure(records)) == 1
+    listed = [_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]]
+    return Brief(
+        headline=_headline(records, links, unrecorded),
+        failures=[*listed, markdown.rest(len(failed) - markdown.MOST_LISTED)],
+        stages=table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
+        metrics=_metrics(detailed, _baseline(records)),
+    )
 
 
 def failures(record: Record) -> list[Failed]:
@@ -95,7 +118,7 @@ def _of_problem(error: Problem) -> Failed:
     return Failed(**vars(error), subject=error.file or "" if error.title else "")
 
 
-def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Links) -> str:
+def _headline(records: Sequence[Record], links: Links, unrecorded: str) -> str:
     took = duration(sum(record.duration for record in records))
     if failed := every_failure(records):
         (record, first), *others = failed
@@ -103,8 +126,8 @@ def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Link
         stage = "" if first.subject and len(records) > 1 else f"{_named(record)} "
         where = f"{_where(first, links)}: " if first.subject else ""
         return f"### {ICONS[record.status]} {stage}failed: {where}{title(first.why)}{more}, after {took}"
-    if len(records) > len(detailed) and is_job_bad(detailed[-1]):
-        return f"### {ICONS['error']} failed: {UNRECORDED}"
+    if unrecorded:
+        return f"### {ICONS['error']} failed: {unrecorded}"
     passed = [record for record in records if record.status == "passed"]
     if not passed:
         why = f": {_note(records[0])}" if len(records) == 1 and records[0].problems else ""
