@@ -323,6 +323,9 @@ def test_a_foreign_file_is_refused(run: RunDirectory, content: str | bytes, said
         ({"problems": [5]}, "`problems[0]` is `5`, not an object"),
         ({"python": None}, "`python` is `null`, not text"),
         ({"fixed": 1}, "`fixed` is `1`, not `true` or `false`"),
+        ({"stage": "setup-env; ls"}, "`stage` is `setup-env; ls`, not a name"),
+        ({"slug": "@ada"}, "`slug` is `@ada`, not a name"),
+        ({"slug": "x" * 65}, "not a name"),
     ],
 )
 def test_a_record_that_no_stage_has_written_is_refused(run: RunDirectory, fields: dict[str, Any], reason: str) -> None:

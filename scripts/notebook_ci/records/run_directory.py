@@ -8,6 +8,7 @@ directories of several jobs are merged by copying them into one.
 import contextlib
 import dataclasses
 import json
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -52,6 +53,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "compare-environments": CompareEnvironmentsRecord,
     "report-run": ReportRunRecord,
 }
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _COMMON = [field.name for field in dataclasses.fields(Record)]
 
 
@@ -245,9 +247,13 @@ def read(path: Path) -> Record:
     if missing := [f"`{name}`" for name in _COMMON if name not in content]:
         raise not_a_record(path, f"no field {', '.join(missing)}")
     try:
-        return from_json(OF_STAGE.get(str(content["stage"]), Record), content)
+        record = from_json(OF_STAGE.get(str(content["stage"]), Record), content)
     except ValueError as error:
         raise not_a_record(path, str(error)) from error
+    for name, value in {"stage": record.stage, "slug": record.slug or "-"}.items():
+        if not _NAME.fullmatch(value):  # summaries show it as it is
+            raise not_a_record(path, f"`{name}` is {quote(value)}, not a name")
+    return record
 
 
 def not_a_record(path: Path, reason: str) -> InputError:
