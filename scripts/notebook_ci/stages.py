@@ -11,8 +11,8 @@ STAGES = (
 # the others: only later stages use the environment of setup-env.
 _AWAITS = {"dvc-pull": (), "validate-data": ("dvc-pull",)}
 # Not in the chain: two divide its notebooks among several jobs, and bring the results together; the third runs some of
-# its stages in two environments.
-OTHERS = ("plan-notebooks", "collect-runs", "compare-environments")
+# its stages in two environments; the last one needs a token that the jobs of notebooks must not have.
+OTHERS = ("plan-notebooks", "collect-runs", "compare-environments", "comment-run")
 ALL_STAGES = (*STAGES, *OTHERS)
 
 

@@ -65,8 +65,10 @@ def test_steps_run_the_launcher_by_exec_with_inputs_in_the_environment(command: 
         assert step["run"].startswith(f'exec bash "$GITHUB_ACTION_PATH{up}/scripts/launch.sh" ')
     first = "before" if command is PIPELINE else "run"
     assert f" {command.name}" in steps[first]["run"]
-    status = {"NOTEBOOK_CI_JOB_STATUS": "${{ job.status }}"} if command.name in {"log-run", "report-run"} else {}
-    assert steps[first]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"} | status
+    status = {"NOTEBOOK_CI_JOB_STATUS": "${{ job.status }}"}
+    token = {"GITHUB_TOKEN": "${{ env.GITHUB_TOKEN || github.token }}"}
+    more = {"log-run": status, "report-run": status, "comment-run": token}.get(command.name, {})
+    assert steps[first]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"} | more
 
 
 def test_the_root_action_saves_its_caches_before_the_notebooks() -> None:

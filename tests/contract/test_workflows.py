@@ -204,7 +204,7 @@ def test_zizmor_finds_nothing_in_a_copy_but_our_own_tag(text: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        (r"    name: [^\n]*\n(?=    runs-on)", "anonymous-definition"),
+        (r"    name: [^\n]*\n(?=    (?:if|runs-on))", "anonymous-definition"),
         (r"concurrency:(.|\n)*(?=jobs:)", "concurrency-limits"),
     ],
     ids=["name of a job", "concurrency"],

@@ -11,30 +11,13 @@ import pytest
 from harness import Consumer, Machine, Result
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 from servers.mlflow import MlflowServer
-from workflows import notebook, prepend, reuse, track
+from workflows import copy, notebook, prepend, reuse, track
 
 # It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
 pytestmark = pytest.mark.usefixtures("kernel")
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 GOOD, BAD = notebook("print(1)"), notebook("raise ValueError('no such penguin')")
-
-
-def copy(consumer: Consumer, starter: str, edits: dict[str, str], name: str = "") -> None:
-    """Copy a starter, and do at the lines marked EDIT what a team has to do.
-
-    Args:
-        consumer: The repository.
-        starter: The starter's name.
-        edits: What is replaced, each once.
-        name: The name of the copy.
-    """
-    text = (ROOT / "workflows-templates" / f"{starter}.yml").read_text(encoding="utf-8")
-    for old, new in edits.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    consumer.workflow(text, f"{name or starter}.yml")
 
 
 def results(result: Result, caller: str) -> dict[str, str]:

@@ -9,11 +9,28 @@ from typing import Any
 from harness import Consumer, uses
 
 OWN = "notebook-ci/notebook-ci/actions/{}@v1"
+ROOT = Path(__file__).resolve().parents[2]
 # What a shell, YAML or the runner would take for something else, and what is not ASCII.
 HOSTILE = 'it\'s "q" $(touch pwned) `touch pwned` ${HOME} ;& |ñ日本'
 DATA = b"x,y\n1,2\n2,4\n3,6\n"
 DATA_HASH = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 OBJECT = f"dvc-storage/files/md5/{DATA_HASH[:2]}/{DATA_HASH[2:]}"
+
+
+def copy(consumer: Consumer, starter: str, edits: dict[str, str], name: str = "") -> None:
+    """Copy a starter, and do at the lines marked EDIT what a team has to do.
+
+    Args:
+        consumer: The repository.
+        starter: The starter's name.
+        edits: What is replaced, each once.
+        name: The name of the copy.
+    """
+    text = (ROOT / "workflows-templates" / f"{starter}.yml").read_text(encoding="utf-8")
+    for old, new in edits.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    consumer.workflow(text, f"{name or starter}.yml")
 
 
 def track(consumer: Consumer) -> None:

@@ -38,6 +38,7 @@ EXAMPLES = {
     "report-run": "--run-dir .notebook-ci/runs/demo --baseline .notebook-ci/runs/main",
     "collect-runs": "--runs artifacts",
     "plan-notebooks": "--notebooks 'reports/*.ipynb' --shards 8 --base main",
+    "comment-run": "--result success --plan",
     "compare-environments": "--base requirements.txt --head requirements.new.txt",
     "pipeline": "--stages execute-notebook log-run --parameters 'seed: 1'",
 }

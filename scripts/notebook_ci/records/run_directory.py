@@ -24,6 +24,7 @@ from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.collect_runs import CollectRunsRecord
+from notebook_ci.records.comment_run import CommentRunRecord
 from notebook_ci.records.compare_environments import CompareEnvironmentsRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
@@ -52,6 +53,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "collect-runs": CollectRunsRecord,
     "compare-environments": CompareEnvironmentsRecord,
     "report-run": ReportRunRecord,
+    "comment-run": CommentRunRecord,
 }
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _COMMON = [field.name for field in dataclasses.fields(Record)]

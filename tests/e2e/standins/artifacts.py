@@ -55,7 +55,7 @@ def download() -> None:
 
 
 def _artifacts_to_download(name: str) -> list[Path]:
-    there = sorted(path for path in _storage().glob("*") if not path.name.startswith("."))
+    there = sorted(path for path in _storage_of_run().glob("*") if not path.name.startswith("."))
     identifiers = [part.strip() for part in toolkit.text("artifact-ids").split(",") if part.strip()]
     if name and identifiers:
         raise toolkit.StandinError("Inputs 'name' and 'artifact-ids' cannot be used together.")
@@ -169,6 +169,14 @@ def _store(name: str, files: list[Path], root: Path) -> None:
 
 def _storage() -> Path:
     return Path(os.environ["HARNESS_ARTIFACTS"])
+
+
+def _storage_of_run() -> Path:
+    """The artifacts of the run that the step names; the real action needs a token for those of another run."""
+    run = toolkit.text("run-id")
+    if run == os.environ["GITHUB_RUN_ID"] or not toolkit.text("github-token"):
+        return _storage()
+    return _storage().parent / run
 
 
 def _identifier(name: str) -> int:

@@ -1,0 +1,168 @@
+"""Talks to GitHub's REST API. The adapter of PyGithub (2.10), whose own retries are unbounded, and are not used."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import requests
+from github import Auth, Github, GithubException
+from github.IssueComment import IssueComment
+
+from notebook_ci import VERSION
+from notebook_ci.base.console import Console
+from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.texts import printable
+from notebook_ci.comment_run import mark
+from notebook_ci.comment_run.event import Target
+from notebook_ci.comment_run.faults import fault
+from notebook_ci.comment_run.plan import TOKEN
+from notebook_ci.comment_run.posting import Comment
+
+BOT = "github-actions[bot]"  # the account of a job's own token
+OF_APP = "ghs_"  # how tokens of apps begin, also that of a job: they cannot ask for the name of their account
+SECONDS = 30
+TRIES, MOST_WAIT = 3, 120.0
+LIMITED_WAIT = 60.0  # GitHub asks for at least a minute, if it gives no time
+MOST_SAID = 300
+Value = TypeVar("Value")
+
+
+class GitHubClient:
+    """The comments of a pull request, and the checks of a commit."""
+
+    def __init__(self, target: Target, environ: Mapping[str, str], console: Console) -> None:
+        self._target, self._console, self._token = target, console, environ[TOKEN]
+        self._url = environ.get("GITHUB_API_URL") or "https://api.github.com"
+        self._github = Github(
+            auth=Auth.Token(self._token),
+            base_url=self._url,
+            verify=environ.get("SSL_CERT_FILE") or True,
+            user_agent=f"notebook-ci/{VERSION}",
+            timeout=SECONDS,
+            per_page=100,
+            retry=None,
+            seconds_between_requests=None,
+            lazy=True,
+        )
+        self._repository = self._github.get_repo(target.repository)
+        self._what, self._permission = "comments", "pull-requests"
+        self._waited = 0.0
+        self._authors = {BOT}
+        self._number = 0
+        self._found: dict[int, IssueComment] = {}
+
+    def open(self) -> int | None:
+        """Find the pull request, and return its number: None if it has none, or several, with the commit of the run."""
+        self._number = self._target.number or self._find()
+        if not self._token.startswith(OF_APP):
+            with contextlib.suppress(SurroundingsError):
+                self._authors.add(self._tried(lambda: self._github.get_user().login))
+        return self._number or None
+
+    def _find(self) -> int:
+        """Return the pull request of a run: GitHub does not say it of forks, and other forks may have the commit."""
+        name, branch = self._target.head
+        head = f"{name.partition('/')[0]}:{branch}"
+        pulls = self._tried(lambda: list(self._repository.get_pulls(state="open", head=head)))
+        found = [
+            pull.number
+            for pull in pulls
+            if pull.head.sha == self._target.sha and pull.head.repo and pull.head.repo.full_name == name
+        ]
+        return found[0] if len(found) == 1 else 0
+
+    def own(self, key: str) -> list[Comment]:
+        issue = self._repository.get_issue(self._number)
+        found = []
+        for each in self._tried(lambda: list(issue.get_comments())):
+            hidden = mark.read(each.body or "")
+            if hidden and hidden.key == key and getattr(each.user, "login", "") in self._authors:
+                self._found[each.id] = each
+                found.append(Comment(number=each.id, url=each.html_url, body=each.body, mark=hidden))
+        return sorted(found, key=lambda comment: comment.number)
+
+    def create(self, body: str) -> None:
+        created = self._tried(lambda: self._repository.get_issue(self._number).create_comment(body))
+        self._authors.add(created.user.login)  # of another app
+
+    def edit(self, comment: Comment, body: str) -> None:
+        self._if_it_exists(lambda: self._found[comment.number].edit(body))
+
+    def delete(self, comment: Comment) -> None:
+        self._if_it_exists(self._found[comment.number].delete)
+
+    def create_check(self, name: str, *, conclusion: str, title: str, summary: str) -> str:
+        """Return the address of the new check. GitHub shows the newest one of a name."""
+        self._what, self._permission = "checks", "checks"
+        created = self._tried(
+            lambda: self._repository.create_check_run(
+                name,
+                self._target.sha,
+                details_url=self._target.run_url,
+                status="completed",
+                conclusion=conclusion,
+                output={"title": title, "summary": summary},
+            )
+        )
+        return str(created.html_url)
+
+    def _if_it_exists(self, change: Callable[[], object]) -> None:
+        def changed() -> None:
+            try:
+                change()
+            except GithubException as error:
+                if error.status != requests.codes.not_found:
+                    raise
+
+        self._tried(changed)
+
+    def _tried(self, ask: Callable[[], Value]) -> Value:
+        """Return the answer, after some tries if GitHub is overloaded or limits requests. Raises SurroundingsError."""
+        for attempt in range(TRIES):
+            try:
+                return ask()
+            # PyGithub raises the last two if the answer is not that of GitHub, but a page of a proxy, for example.
+            except (GithubException, requests.RequestException, AssertionError, TypeError) as error:
+                wait = _wait(error, attempt)
+                if wait is None or attempt == TRIES - 1 or self._waited + wait > MOST_WAIT:
+                    raise self._fault(error) from error
+                self._console.progress(f"GitHub cannot answer now. Next try in {wait:.0f} s.")
+                self._waited += wait
+                time.sleep(wait)
+        raise AssertionError
+
+    def _fault(self, error: Exception) -> SurroundingsError:
+        said = str(error) or type(error).__name__
+        status = ""
+        if isinstance(error, GithubException):
+            data: Any = error.data if isinstance(error.data, dict) else {}
+            reasons = [
+                str(each.get("message") or each) if isinstance(each, dict) else str(each)
+                for each in data.get("errors") or []
+            ]
+            said = ": ".join([str(data.get("message") or "no message"), *reasons])
+            status = f"{error.status} "
+        return fault(
+            status + said,
+            said=printable(said[:MOST_SAID]).rstrip("."),
+            what=self._what,
+            permission=self._permission,
+            subject=f"pull request {self._number}" if self._number else "the pull request",
+            repository=self._target.repository,
+            url=self._url,
+        )
+
+
+def _wait(error: Exception, attempt: int) -> float | None:
+    """Return the seconds until another try makes sense; None: never."""
+    if not isinstance(error, GithubException):
+        return 2.0**attempt if isinstance(error, requests.ConnectionError | requests.Timeout) else None
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if after := str(headers.get("retry-after", "")):
+        return float(after) if after.isdecimal() else LIMITED_WAIT
+    if headers.get("x-ratelimit-remaining") == "0" and str(headers.get("x-ratelimit-reset", "")).isdecimal():
+        return max(float(headers["x-ratelimit-reset"]) - time.time(), 0.0) + 1
+    if error.status == requests.codes.too_many_requests or "rate limit" in str(error.data).lower():
+        return LIMITED_WAIT
+    return 2.0**attempt if error.status >= requests.codes.internal_server_error else None
