@@ -234,7 +234,7 @@ def run_pytest(folder: Path, test: str, *flags: str) -> subprocess.CompletedProc
         *flags,
         str(folder),
     ]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("tests", "scripts"))}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
 
 
