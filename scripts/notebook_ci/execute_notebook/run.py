@@ -201,8 +201,6 @@ def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteR
 
 def _conclude(record: ExecuteRecord, others: Collection[Record], planned: ExecutionPlan, context: Context) -> None:
     """Complete the record. `others` are the records of earlier stages."""
-    from notebook_ci.compare.cells import CHECK, IGNORE
-
     indices = {execution.path: index for index, execution in enumerate(planned.executions)}
     record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
     record.problems += elsewhere.differences(record, others)
@@ -210,6 +208,8 @@ def _conclude(record: ExecuteRecord, others: Collection[Record], planned: Execut
     durations.keep(record.durations, context)
     found = [each.comparison for each in record.notebooks if each.comparison and each.status == "passed"]
     if found and not any(each.compared for each in found):
+        from notebook_ci.compare.cells import CHECK, IGNORE  # imported by the conductor if anything is compared
+
         hint = f"With `lax`, tag those that must be: `{CHECK}`. Else leave some without `{IGNORE}`."
         context.warning(f"`compare` is set, but no cell was compared. {hint}")
 
