@@ -1,6 +1,6 @@
 """A Docker engine, a registry on loopback, and a base image with Python: the real ones, of Debian or Ubuntu.
 
-Needs `docker.io`, `docker-registry` and `debootstrap` (apt), and root where no engine is running. Without them the
+Needs `docker.io`, `docker-registry` and `mmdebstrap` (apt), and root where no engine is running. Without them the
 tests are skipped, which fails in CI.
 """
 
@@ -178,23 +178,21 @@ def base_tar() -> Path:
 
 
 def _install_base(codename: str, archive: Path) -> None:
-    if not shutil.which("debootstrap", path="/usr/sbin:/usr/bin") or os.geteuid() != 0:
-        pytest.skip("the base image cannot be made: install debootstrap, and be root")
-    scratch = archive.with_suffix(f".{os.getpid()}")
+    if not shutil.which("mmdebstrap") or os.geteuid() != 0:
+        pytest.skip("the base image cannot be made: install mmdebstrap, and be root")
+    scratch = archive.with_suffix(f".{os.getpid()}.tar")
+    mirror, components = _packages(codename)
+    flags = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
+    command: list[str | Path] = ["mmdebstrap", *flags, codename, scratch, mirror]
+    path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
     try:
-        root = scratch / "root"
-        mirror, components = _packages(codename)
-        flags = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
-        command: list[str | Path] = ["debootstrap", *flags, codename, root, mirror]
-        try:
-            _call(command)
-        except AssertionError:  # a mirror drops a connection now and then
-            shutil.rmtree(root)
-            _call(command)
-        _call(["tar", "-C", root, "--numeric-owner", "--exclude=./var/cache/apt", "-cf", scratch / "base.tar", "."])
-        (scratch / "base.tar").rename(archive)
+        done = subprocess.run(
+            command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+        scratch.rename(archive)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.unlink(missing_ok=True)
 
 
 def _packages(codename: str) -> tuple[str, str]:
@@ -209,14 +207,6 @@ def _packages(codename: str) -> tuple[str, str]:
     # The runners of GitHub list their mirrors in a file.
     mirrors = Path(site.removeprefix("mirror+file:"))
     return (mirrors.read_text(encoding="utf-8").split()[0] if mirrors.is_file() else site), components
-
-
-def _call(command: Sequence[str | Path]) -> None:
-    path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
-    done = subprocess.run(
-        command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
 
 
 @contextlib.contextmanager
