@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from servers.docker import Engine, Registry, find_engine, import_base, private_engine, registry
+from servers.shared import shared
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +17,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield found
         found.remove()
     elif shutil.which("dockerd", path="/usr/sbin:/usr/bin") and os.geteuid() == 0:
-        with private_engine(tmp_path_factory.mktemp("d")) as started:
+        # One for all workers: two that start at the same time fail at each other's rules of iptables.
+        with shared(tmp_path_factory, "d", private_engine) as started:
             yield started
     else:
         pytest.skip("no Docker engine answers, and none can be started: install docker.io, and be root")
