@@ -48,11 +48,11 @@ def _of_notebook(stage: str, result: NotebookResult) -> Element:
     """Return a case per cell that ran. What belongs to no cell, such as a kernel that died, is a case of its own."""
     suite = Element("testsuite", name=_text(f"{stage}: {result.name}"), file=_text(result.path))
     suite.set("time", f"{result.duration:.3f}")
-    failures = {failure.cell: failure for failure in reversed(result.failures)}
+    failures = {str(failure.cell): failure for failure in reversed(result.failures)}
     for cell, seconds in result.cell_seconds.items():
-        _fill(_case(suite, result.name, f"cell {cell}", seconds), failures.pop(int(cell), None), result)
-    for number, failure in sorted(failures.items(), key=lambda each: each[0] or 0):
-        _fill(_case(suite, result.name, f"cell {number}" if number else "notebook"), failure, result)
+        _fill(_case(suite, result.name, f"cell {cell}", seconds), failures.pop(cell, None), result)
+    for failure in sorted(failures.values(), key=lambda each: each.cell or 0):
+        _fill(_case(suite, result.name, f"cell {failure.cell}" if failure.cell else "notebook"), failure, result)
     if result.status == "skipped":
         needed = f": it needs {result.skipped_for}" if result.skipped_for else ""
         _skip(_case(suite, result.name, "notebook"), f"Not begun{needed}")
