@@ -1,10 +1,15 @@
-"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub.
+"""Takes the pictures in docs/: of the summary of a real run, rendered like on GitHub, and of its report.
 
-Run `pipeline` on a copy of examples/penguins with `max_iter: 5` in params.yaml, GITHUB_ACTIONS=true, and
-GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and RUNNER_TEMP set to absolute paths. With GITHUB_SERVER_URL, GITHUB_REPOSITORY,
-GITHUB_SHA (the commit of the copy) and GITHUB_RUN_ID it has links. Then:
+Run `pipeline` on a copy of examples/penguins, with GITHUB_ACTIONS=true, and GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and
+RUNNER_TEMP set to absolute paths. With GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_SHA (the commit of the copy) and
+GITHUB_RUN_ID it has links. For the pictures of a failed run, do it again with `max_iter: 5` in params.yaml, and with
+`baseline` of report-run. Then, with the height of the picture in pixels:
 
-    bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py summary.md
+    P="bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py"
+    $P green.md docs/summary-green.png 560
+    $P red.md docs/summary.png 920
+    $P green/notebook-ci/report-run/report.html docs/report-green.png 1290
+    $P red/notebook-ci/report-run/report.html docs/report.png 1850
 
 Needs `chromium` and an emoji font, such as Debian's fonts-noto-color-emoji.
 """
@@ -16,8 +21,7 @@ from pathlib import Path
 
 import mistune
 
-OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "summary.png"
-SIZE = "800,920"  # of the window, in pixels
+WIDTHS = {".md": 800, ".html": 1100}
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ font: 14px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; color: #1f2328; margin: 16px; }}
 h3 {{ font-size: 17px; margin: 0 0 14px; }} a {{ color: #0969da; }} p, table, pre {{ margin: 0 0 14px; }}
@@ -30,14 +34,16 @@ pre {{ padding: 12px; overflow: hidden; }} pre code {{ padding: 0; }}
 
 
 def main() -> None:
-    text = Path(sys.argv[1]).read_text(encoding="utf-8")
-    page = PAGE.format(mistune.create_markdown(escape=False, plugins=["table"])(text))
+    source, output, height = Path(sys.argv[1]), Path(sys.argv[2]).absolute(), sys.argv[3]
+    page = source.read_text(encoding="utf-8")
+    if source.suffix == ".md":
+        page = PAGE.format(mistune.create_markdown(escape=False, plugins=["table"])(page))
     with tempfile.TemporaryDirectory() as folder:
-        html = Path(folder) / "summary.html"
+        html = Path(folder) / "page.html"
         html.write_text(page, encoding="utf-8")
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
-        profile = f"--user-data-dir={folder}/profile"
-        shot = ("chromium", *flags, profile, f"--window-size={SIZE}", f"--screenshot={OUTPUT}", html.as_uri())
+        own = (f"--user-data-dir={folder}/profile", f"--window-size={WIDTHS[source.suffix]},{height}")
+        shot = ("chromium", *flags, *own, f"--screenshot={output}", html.as_uri())
         subprocess.run(shot, check=True, capture_output=True)
 
 
