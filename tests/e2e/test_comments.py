@@ -33,7 +33,7 @@ class Fork:
         self._consumer.write("train.ipynb", content)
         head = self._consumer.commit()
         self._api.pulls = [pull(5, head)]
-        fork = {"full_name": "eve/penguins", "owner": {"login": "eve"}}
+        fork = {"full_name": "eve/penguins"}
         payload = {"number": 5, "pull_request": {"number": 5, "head": {"sha": head, "ref": "change", "repo": fork}}}
         ran = self._consumer.run(
             "pull_request", workflow="notebooks-pull-request.yml", payload=payload, timeout=SECONDS

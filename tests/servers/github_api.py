@@ -4,13 +4,16 @@ Source: "Issue comments", "Pulls", "Check runs", "Using pagination in the REST A
 GitHub's documentation, version 2022-11-28.
 """
 
+import contextlib
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,8 +55,14 @@ class GitHubRestApi(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # The handshake belongs to the thread of the connection: a client may end it.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.comments: list[dict[str, Any]] = []
         self.pulls: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
@@ -67,7 +76,7 @@ class GitHubRestApi(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """With a path, as that of GitHub Enterprise."""
-        return f"http://127.0.0.1:{self.server_address[1]}/api/v3"
+        return f"{self._scheme}://127.0.0.1:{self.server_address[1]}/api/v3"
 
     def add(self, author: str, body: str) -> dict[str, Any]:
         with self._lock:
@@ -194,14 +203,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def handle(self) -> None:
+        with contextlib.suppress(ssl.SSLError):  # the client does not trust the certificate
+            super().handle()
+
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
 
 
 @contextmanager
-def serving_rest_api() -> Iterator[GitHubRestApi]:
-    """Serve the API while the block runs."""
-    with GitHubRestApi() as server:
+def serving_rest_api(certificate: Path | None = None) -> Iterator[GitHubRestApi]:
+    """Serve the API while the block runs; with a certificate and its key, by HTTPS."""
+    with GitHubRestApi(certificate) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()

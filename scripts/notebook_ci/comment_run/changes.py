@@ -11,7 +11,7 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.test_notebook import PytestRecord
 from notebook_ci.records.validate_data import ValidateRecord
 
-MOST_KEPT = 1000  # a comment has no room for more
+MOST_KEPT = 500  # IDs with 19 characters: see `MOST_BYTES` of the text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +23,17 @@ class Checked:
 
 
 def checked(records: Sequence[Record]) -> dict[str, Checked]:
-    """Return what ran, by IDs without its text: the stage, and a hash of the name. What was skipped is left out."""
+    """Return what ran, by IDs: hashes of the stage and of the name. What was skipped is left out."""
     return {
-        f"{_stage(record)}:{hashlib.sha256(each.name.encode(errors='replace')).hexdigest()[:12]}": each
+        f"{_hash(_stage(record))[:6]}:{_hash(each.name)[:12]}": each
         for record in records
         if record.status != "skipped"
         for each in _of(record)
     }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def _stage(record: Record) -> str:
@@ -63,6 +67,8 @@ def describe(before: Collection[str], found: Mapping[str, Checked]) -> str:
 
     Fixed is only what ran again and passed.
     """
+    if len(before) >= MOST_KEPT:
+        return ""
     failed = [each for each, now in found.items() if now.has_failed]
     parts = [
         _part([found[each] for each in found if each in before and each not in failed], "{} fixed"),

@@ -123,7 +123,7 @@ class GitHubClient:
             try:
                 return ask()
             # PyGithub raises the last two if the answer is not that of GitHub, but a page of a proxy, for example.
-            except (GithubException, requests.RequestException, AssertionError, TypeError) as error:
+            except (GithubException, OSError, AssertionError, TypeError) as error:
                 wait = _wait(error, attempt)
                 if wait is None or attempt == TRIES - 1 or self._waited + wait > MOST_WAIT:
                     raise self._fault(error) from error

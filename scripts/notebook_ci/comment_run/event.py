@@ -15,14 +15,8 @@ _ON_GITHUB = "Use it in a workflow of GitHub Actions, on `pull_request` or `work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owner:
-    login: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class HeadRepository:
     full_name: str
-    owner: Owner
 
 
 @dataclass(frozen=True, kw_only=True)

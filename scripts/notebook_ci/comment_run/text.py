@@ -14,7 +14,7 @@ from notebook_ci.records.record import Record
 from notebook_ci.summary.links import Links, address_of
 from notebook_ci.summary.of_run import brief, every_failure
 
-MOST_BYTES = 65_536 - 100  # GitHub's limit for a comment or a check, without the hidden line
+MOST_BYTES = 50_000  # GitHub's limit is 65,536 characters, also of the hidden line
 CUT = "\n\n_Cut here: GitHub shows no more. The summary of the run has the rest._\n"
 OUTDATED = "> ⏳ **Outdated**: "
 UNRECORDED = "a job or a step failed or was cancelled, and left no record. See its log"

@@ -14,7 +14,11 @@ from comment_run import STAGE
 for line in sys.stdin:
     job = json.loads(line)
     os.chdir(job["cwd"])
+    before = dict(os.environ)
+    os.environ |= job["environ"]  # libraries read it
     log = io.StringIO()
     with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         code = STAGE.main(["--inputs-from-stdin"], job["environ"], io.StringIO(json.dumps(job["inputs"])))
+    os.environ.clear()
+    os.environ |= before
     print(json.dumps({"code": code, "log": log.getvalue()}), flush=True)

@@ -97,11 +97,11 @@ class PullRequest:
         self.write_event(variables, payload or own())
         return self.end_with(variables, self.given(run, *records, **inputs))
 
-    def follow(self, run: int, *records: Record, environ: Mapping[str, str] | None = None, **more: Any) -> Done:
+    def follow(self, run: int, *records: Record, when: str = "end", **more: Any) -> Done:
         """Run comment-run in a workflow on `workflow_run`."""
-        variables = self.environ(run, "workflow_run", **(environ or {}))
+        variables = self.environ(run, "workflow_run")
         self.write_event(variables, {"action": "completed", "workflow_run": workflow_run(run, **more)})
-        return self.end_with(variables, {"run-dir": self.directory(run, *records)})
+        return self.end_with(variables, {"run-dir": self.directory(run, *records), "when": when})
 
     def start(self, run: int, *records: Record, **inputs: str) -> Any:
         """Start a process of its own."""
@@ -125,7 +125,7 @@ class PullRequest:
 
 
 def own(repository: str = "acme/penguins") -> dict[str, Any]:
-    head = {"sha": HEAD, "ref": "change", "repo": {"full_name": repository, "owner": {"login": "ada"}}}
+    head = {"sha": HEAD, "ref": "change", "repo": {"full_name": repository}}
     return {"action": "synchronize", "pull_request": {"number": 5, "head": head}}
 
 
@@ -139,7 +139,7 @@ def workflow_run(number: int, **more: Any) -> dict[str, Any]:
         "html_url": f"https://github.com/acme/penguins/actions/runs/{1000 + number}",
         "head_sha": HEAD,
         "head_branch": "change",
-        "head_repository": {"full_name": "eve/penguins", "owner": {"login": "eve"}},
+        "head_repository": {"full_name": "eve/penguins"},
         "conclusion": "success",
         **more,
     }
@@ -147,6 +147,5 @@ def workflow_run(number: int, **more: Any) -> dict[str, Any]:
 
 def pull(number: int, sha: str = HEAD, repository: str = "eve/penguins") -> dict[str, Any]:
     """Return an open pull request, as the API lists it."""
-    owner = repository.partition("/")[0]
-    repo = {"full_name": repository, "name": "penguins", "owner": {"login": owner}}
-    return {"number": number, "head": {"label": f"{owner}:change", "sha": sha, "ref": "change", "repo": repo}}
+    label = f"{repository.partition('/')[0]}:change"
+    return {"number": number, "head": {"label": label, "sha": sha, "repo": {"full_name": repository}}}

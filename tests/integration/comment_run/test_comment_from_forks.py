@@ -64,6 +64,8 @@ def test_the_comment_of_a_fork_is_harmless(pull_request: PullRequest) -> None:
     assert "<!--" not in shown
     assert shown.count("<details>") == shown.count("</details>")
     assert "from a fork, whose code wrote these results" in text
+    assert pull_request.follow(2, when="start", conclusion=None).record["action"] == "marked"
+    assert pull_request.comment.startswith("> ⏳ **Outdated**: [Notebooks, run 2](")
     assert pull_request.follow(2, notebooks(train="passed")).record["action"] == "updated"
 
 

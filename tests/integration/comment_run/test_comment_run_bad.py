@@ -1,12 +1,13 @@
 """Wrong inputs of comment-run, and what GitHub may answer: each has its sentence."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from integration.comment_run.pull_request import PullRequest, notebooks, own
-from integration.suite import Done
-from servers.github_api import READ_ONLY
+from integration.suite import Done, Workspace, in_the_tool_environment
+from servers.github_api import READ_ONLY, serving_rest_api
 
 
 def warned(done: Done) -> str:
@@ -77,6 +78,52 @@ def test_a_server_that_is_not_there(pull_request: PullRequest) -> None:
     assert message.endswith("Check `GITHUB_API_URL` and the network.")
 
 
+def certificate(workspace: Workspace) -> Path:
+    """Return a new certificate of 127.0.0.1, with its key."""
+    path = workspace.base / "certificate.pem"
+    done = in_the_tool_environment(workspace, f"{MAKE_CERTIFICATE}make({str(path)!r})", "comment-run")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+MAKE_CERTIFICATE = """
+import datetime, ipaddress
+from pathlib import Path
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+def make(path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    number, end = x509.random_serial_number(), now + datetime.timedelta(days=1)
+    built = x509.CertificateBuilder(name, name, key.public_key(), number, now, end)
+    built = built.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+    built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    pem = built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    format = serialization.PrivateFormat.PKCS8
+    Path(path).write_bytes(pem + key.private_bytes(serialization.Encoding.PEM, format, serialization.NoEncryption()))
+"""
+
+
+def test_certificates_and_proxies_are_those_of_the_step(pull_request: PullRequest, workspace: Workspace) -> None:
+    """As behind the border of a company."""
+    record, trusted = notebooks(train="passed"), certificate(workspace)
+    with serving_rest_api(trusted) as api:
+        here = {"GITHUB_API_URL": api.url}
+        hint = "Set `SSL_CERT_FILE` to the file with the certificates to trust."
+        said = f"The certificate of {api.url} is not trusted. {hint}"
+        assert warned(pull_request.run(1, record, environ=here)) == said
+        assert warned(pull_request.run(2, record, environ={**here, "SSL_CERT_FILE": "/nowhere.pem"})) == said
+        assert not api.comments
+        for run, variable in enumerate(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), 3):
+            assert pull_request.run(run, record, environ={**here, variable: str(trusted)}).outputs["url"]
+        nowhere = {**here, "SSL_CERT_FILE": str(trusted), "HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}
+        message = warned(pull_request.run(5, record, environ=nowhere))
+        assert message.startswith(f"The proxy cannot reach {api.url}: ")
+
+
 @pytest.mark.parametrize(
     ("environ", "inputs", "message"),
     [
@@ -141,8 +188,11 @@ def test_a_long_comment_is_cut(pull_request: PullRequest) -> None:
         assert result.failure
         result.failure.traceback = "\n".join(["é🐧 <b> ```" * 30] * 100)
     record.metrics = {f"metric {number}": number for number in range(2000)}
+    record.notebooks += notebooks(**{f"other_{number}": "Error" for number in range(1000)}).notebooks
     done = pull_request.run(1, record)
-    assert done.code == 0, done.log
+    assert (done.code, done.record["action"]) == (0, "created"), done.log
+    pull_request.run(2, record)
+    assert "Since the run before" not in pull_request.comment, "more failures than are kept"
     assert pull_request.comment.endswith("_Cut here: GitHub shows no more. The summary of the run has the rest._\n")
     assert len(pull_request.comment) > 30_000
     assert pull_request.comment.count("<details>") == pull_request.comment.count("</details>")
