@@ -3,22 +3,25 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import requests
 from github import Auth, Github, GithubException
+from github.Issue import Issue
 from github.IssueComment import IssueComment
 
 from notebook_ci import VERSION
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.texts import printable
-from notebook_ci.comment_run import mark
 from notebook_ci.comment_run.event import Target
 from notebook_ci.comment_run.faults import fault
+from notebook_ci.comment_run.mark import Mark, first_line, read
 from notebook_ci.comment_run.plan import TOKEN
-from notebook_ci.comment_run.posting import Comment
 
+MOST_LOOKS = 6
 BOT = "github-actions[bot]"  # the account of a job's own token
 OF_APP = "ghs_"  # how tokens of apps begin, also that of a job: they cannot ask for the name of their account
 SECONDS = 30
@@ -26,6 +29,16 @@ TRIES, MOST_WAIT = 3, 120.0
 LIMITED_WAIT = 60.0  # GitHub asks for at least a minute, if it gives no time
 MOST_SAID = 300
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """A comment of ours on the pull request."""
+
+    mark: Mark
+    body: str
+    url: str
+    handle: IssueComment
 
 
 class GitHubClient:
@@ -50,7 +63,6 @@ class GitHubClient:
         self._waited = 0.0
         self._authors = {BOT}
         self._number = 0
-        self._found: dict[int, IssueComment] = {}
 
     def open(self) -> int | None:
         """Find the pull request, and return its number: None if it has none, or several, with the commit of the run."""
@@ -72,25 +84,42 @@ class GitHubClient:
         ]
         return found[0] if len(found) == 1 else 0
 
-    def own(self, key: str) -> list[Comment]:
-        issue = self._repository.get_issue(self._number)
+    def keep_one(self, key: str, body: Callable[[Comment | None], str]) -> Comment | None:
+        """Write the comment with that key, and return it: None if there is none to write.
+
+        `body` returns its text for the one that exists; empty: leave all as it is. Others may write or delete it at
+        the same time, and GitHub cannot refuse a change because of that. So after each change, look again until there
+        is one comment, with that text. Of several, the oldest one stays: all runs agree which one it is.
+        """
+        written, found = "", None
+        for _ in range(MOST_LOOKS):
+            found, *others = self._own(key) or (None,)
+            for other in others:
+                self._if_it_exists(other.handle.delete)
+            if found and written and first_line(found.body) == first_line(written):
+                break
+            written = body(found)
+            if not written:
+                break
+            if found:
+                self._if_it_exists(partial(found.handle.edit, written))
+            else:
+                created = self._tried(partial(self._issue.create_comment, written))
+                self._authors.add(created.user.login)  # of another app
+        return found
+
+    @property
+    def _issue(self) -> Issue:
+        return self._repository.get_issue(self._number)
+
+    def _own(self, key: str) -> list[Comment]:
+        """Return our comments with that key, the oldest first."""
         found = []
-        for each in self._tried(lambda: list(issue.get_comments())):
-            hidden = mark.read(each.body or "")
-            if hidden and hidden.key == key and getattr(each.user, "login", "") in self._authors:
-                self._found[each.id] = each
-                found.append(Comment(number=each.id, url=each.html_url, body=each.body, mark=hidden))
-        return sorted(found, key=lambda comment: comment.number)
-
-    def create(self, body: str) -> None:
-        created = self._tried(lambda: self._repository.get_issue(self._number).create_comment(body))
-        self._authors.add(created.user.login)  # of another app
-
-    def edit(self, comment: Comment, body: str) -> None:
-        self._if_it_exists(lambda: self._found[comment.number].edit(body))
-
-    def delete(self, comment: Comment) -> None:
-        self._if_it_exists(self._found[comment.number].delete)
+        for each in self._tried(lambda: list(self._issue.get_comments())):
+            mark = read(each.body or "")
+            if mark and mark.key == key and getattr(each.user, "login", "") in self._authors:
+                found.append(Comment(mark=mark, body=each.body, url=each.html_url, handle=each))
+        return sorted(found, key=lambda comment: comment.handle.id)
 
     def create_check(self, name: str, *, conclusion: str, title: str, summary: str) -> str:
         """Return the address of the new check. GitHub shows the newest one of a name."""

@@ -5,17 +5,16 @@ from notebook_ci.base.errors import InputError, Problem, SurroundingsError
 from notebook_ci.base.markdown import count
 from notebook_ci.base.texts import size
 from notebook_ci.comment_run import changes, text
-from notebook_ci.comment_run.client import GitHubClient
+from notebook_ci.comment_run.client import Comment, GitHubClient
 from notebook_ci.comment_run.event import Target
 from notebook_ci.comment_run.mark import Mark, key_of, marked
 from notebook_ci.comment_run.model import CommentInputs
 from notebook_ci.comment_run.plan import CommentPlan
-from notebook_ci.comment_run.posting import Comment, keep_one
 from notebook_ci.comment_run.text import Results
 from notebook_ci.records.comment_run import CommentRunRecord
 from notebook_ci.records.shards import joined
 
-MOST_RECORDS, MOST_BYTES = 500, 64_000_000  # a stranger may have written them
+MOST_RECORDS, MOST_BYTES = 5000, 64_000_000  # a stranger may have written them; each shard has some
 
 
 def run(inputs: CommentInputs, planned: CommentPlan, context: Context, record: CommentRunRecord) -> None:
@@ -75,7 +74,7 @@ def _post(inputs: CommentInputs, target: Target, results: Results, context: Cont
         _skip("No open pull request has the commit of the run: it was closed, or has newer commits.", context, record)
         return
     writer = _Writer(inputs, target, results, context.directory)
-    comment = keep_one(client, writer.key, writer.body)
+    comment = client.keep_one(writer.key, writer.body)
     record.url, record.action = comment.url if comment else "", writer.action
     context.console.progress(f"Comment {writer.action}: {record.url}" if comment else "No comment to mark.")
 

@@ -71,7 +71,7 @@ def test_the_comment_of_a_fork_is_harmless(pull_request: PullRequest) -> None:
 
 def test_only_the_pull_request_of_the_run_gets_the_comment(pull_request: PullRequest) -> None:
     """Another fork has the same commit; the artifact cannot name a pull request."""
-    pull_request.api.pulls = [pull(4, repository="mallory/penguins"), pull(5)]
+    pull_request.api.pulls = [pull(4, repository="mallory/penguins"), pull(5), pull(7, repository="eve/other")]
     assert pull_request.follow(1, notebooks(train="passed")).record["pull_request"] == 5
     for pulls in ([pull(5, sha="c" * 40)], [], [pull(5), pull(6)]):
         pull_request.api.pulls = pulls
