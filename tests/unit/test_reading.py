@@ -201,6 +201,7 @@ def test_the_encoding_of_other_text_is_a_persons_choice(tmp_path: Path) -> None:
         (stated("expect_column_values_to_be_unique", column="a"), ["a"]),
         (stated("expect_column_values_to_not_be_in_set", column="a", value_set=[1]), ["a"]),
         (stated("expect_multicolumn_sum_to_equal", column_list=["a", "b"], sum_total=1), ["a", "b"]),
+        (stated("expect_table_columns_to_match_ordered_list", column_list=["a", "b"]), []),
         (stated("expect_column_values_to_not_be_null", column="a"), []),
         (stated("expect_column_values_to_match_regex", column="a", regex="b"), []),
         (stated("expect_column_values_to_not_be_null", column="c", row_condition="a == 9.5"), ["a"]),

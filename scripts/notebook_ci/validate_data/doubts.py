@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.texts import quote
-from notebook_ci.validate_data.suites import Stated
+from notebook_ci.validate_data.suites import BETWEEN, Stated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ SORTABLE = "Write all dates in one ISO form, such as `2024-01-31`, or name the c
 ISO_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:([T ])[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+DAY = len("2024-01-31")
 DATE = r"[0-9]{1,4}[-./ ][0-9]{1,2}[-./ ][0-9]{1,4}"  # in any order
 # Numbers as text, perhaps with a unit; those that are more than digits.
 NUMBER = r"\s*[€$£]?\s?[+-]?(?:[0-9]+|[1-9][0-9]{0,2}(?:[.,'’ \u00a0\u202f][0-9]{3})+)(?:[.,][0-9]+)?\s?[%€$£]?\s*"  # noqa: RUF001 - intended
@@ -44,6 +45,24 @@ class Table:
     def doubts(self, expectations: Iterable[Stated]) -> dict[int, tuple[str, str]]:
         """Return why expectations cannot be evaluated, and what to do, by their number from 0."""
         return {number: doubt for number, each in enumerate(expectations) for doubt in islice(self._of(each), 1)}
+
+    def dates(self, expectations: Iterable[Stated]) -> "dict[int, pd.Series[Any]]":
+        """Return columns of ISO dates in text, as dates, by the numbers of the expectations that need them so."""
+        ranges = ((number, each) for number, each in enumerate(expectations) if each.type == BETWEEN and each.has_dates)
+        columns = ((number, self._dates(name)) for number, each in ranges for name in each.columns)
+        return {number: dates for number, dates in columns if dates is not None}
+
+    def _dates(self, name: str) -> "pd.Series[Any] | None":
+        import pandas as pd
+
+        if name not in self.text_columns or self.is_unordered(name):
+            return None
+        values = self.text_columns[name]
+        dates = pd.to_datetime(values, format="ISO8601", errors="coerce")
+        if (dates.isna() & values.notna()).any():  # such as the 30th of February
+            return None
+        # Great Expectations (1.24) takes bounds without a time for days, which Python does not compare with times.
+        return dates.dt.date if self._texts(name).str.len().eq(DAY).all() else dates
 
     def _of(self, stated: Stated) -> Iterator[tuple[str, str]]:
         for name in stated.uses(self.names):

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,22 @@ class Engine:
             raise together(errors)
         return by_file
 
-    def validate(self, frame: pd.DataFrame, prepared: Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
+    def validate(
+        self, frame: pd.DataFrame, prepared: Prepared, parameters: dict[str, Any], dates: Mapping[int, "pd.Series[Any]"]
+    ) -> dict[str, Any]:
         """Check data against a suite that `suites` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
-        The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0. Raises
-        MemoryError.
+        `dates` replace columns of text for the expectations of these numbers. The result is JSON in the order of the
+        suite; the `id` of each expectation is its number there, from 0. Raises MemoryError.
         """
         content = self._validated(self._definition.get_batch({"dataframe": frame}), prepared.suite, parameters)
+        if dates:
+            of_dates = [each.configuration for each in prepared.suite.expectations if int(each.id) in dates]
+            suite = self._gx.ExpectationSuite(name=prepared.suite.name, expectations=of_dates)
+            dated = frame.assign(**{str(column.name): column for column in dates.values()})
+            again = self._validated(self._definition.get_batch({"dataframe": dated}), suite, parameters)["results"]
+            others = [each for each in content["results"] if int(each["expectation_config"]["id"]) not in dates]
+            content["results"] = others + again
         content["results"] += [_raised(number, "", CUSTOM) for number in prepared.custom]
         content["results"] += [_queried(number, query, frame) for number, query in prepared.queries]
         content["success"] = all(each["success"] for each in content["results"])

@@ -66,7 +66,8 @@ class _Validator:
             _refuse_nothing(table.frame, rule)
             doubts = table.doubts(rule.suite.expectations)
             frame = data.with_objects(table.frame, rule.suite.objects)
-            content = self.engine.validate(frame, suite, rule.suite.parameters)
+            dates = table.dates(rule.suite.expectations)
+            content = self.engine.validate(frame, suite, rule.suite.parameters, dates)
         except CheckFailed as error:
             result.error = error.message
             self.record.add(error)

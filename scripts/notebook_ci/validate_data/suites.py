@@ -36,8 +36,9 @@ GONE = {
 COLUMN_KEYS = ("column", "column_A", "column_B")
 QUERY, QUERY_KEY = "unexpected_rows_expectation", "unexpected_rows_query"
 PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
-# Parts of the types of expectations that are about text, or about whether there is a value.
-ALSO_FOR_TEXT = re.compile("_(to_exist|null|regex|like_pattern|lengths|type|strftime|parseable|json)")
+# Parts of the types of expectations that are about text, about whether there is a value, or about no values.
+ALSO_FOR_TEXT = re.compile("expect_table_|_(to_exist|null|regex|like_pattern|lengths|type|strftime|parseable|json)")
+BETWEEN = "expect_column_values_to_be_between"
 EXTREMES = ("expect_column_min_to_be_between", "expect_column_max_to_be_between")
 WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
 CALLED: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
@@ -73,13 +74,13 @@ class Stated:
 
     @property
     def orders(self) -> Sequence[str]:
-        """The columns whose values are compared with greater or lesser ones, apart from conditions.
+        """The columns whose values are compared with greater or lesser ones, apart from conditions."""
+        return self.columns if (self.type in EXTREMES and self.has_dates) or self.type == PAIR else ()
 
-        Great Expectations (1.24) takes a bound of an extreme that is text for a date, also the value of a `$PARAMETER`.
-        """
-        bounds = (self.kwargs.get("min_value"), self.kwargs.get("max_value"))
-        is_dated = self.type in EXTREMES and any(isinstance(bound, str | dict) for bound in bounds)
-        return self.columns if is_dated or self.type == PAIR else ()
+    @property
+    def has_dates(self) -> bool:
+        """Whether Great Expectations (1.24) takes a bound for a date: text, also the value of a `$PARAMETER`."""
+        return any(isinstance(self.kwargs.get(bound), str | dict) for bound in ("min_value", "max_value"))
 
     @property
     def _conditions(self) -> list[object]:

@@ -189,6 +189,16 @@ iso = ['2024-01-02', '2024-02-01']
 kinds['reversed'] = pandas.Categorical(iso, categories=iso[::-1], ordered=True)
 pandas.DataFrame({**kinds, 'iso': pandas.Categorical(iso, ordered=True)}).to_parquet('kinds.parquet')
 """
+BETWEEN = "expect_column_values_to_be_between"
+FIRST = {"first": "2024-01-01"}
+RANGES: list[tuple[dict[str, Any], str]] = [
+    ({"column": "iso", "min_value": "2024-01-02", "max_value": "2024-02-01"}, ""),
+    ({"column": "iso", "max_value": "2024-02-01", "strict_max": True}, "violation"),
+    ({"column": "iso", "min_value": {"$PARAMETER": "first"}}, ""),
+    ({"column": "iso", "min_value": 2024}, "not-evaluated"),
+    ({"column": "american", "min_value": "2024-01-01"}, "not-evaluated"),
+    ({"column": "never", "min_value": "2024-01-01"}, "not-evaluated"),
+]
 TYPES: list[tuple[str, dict[str, Any], bool]] = [
     ("name", {"type_": "object"}, True),
     ("name", {"type_": "str"}, True),
@@ -212,14 +222,20 @@ class Judged:
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """What one run says of dates and types in text."""
     workspace = Workspace(tmp_path_factory.mktemp("judged"))
-    workspace.write("dates.csv", "american,iso\n02/01/2023,2024-01-02\n01/02/2024,2024-02-01\n")
+    workspace.write(
+        "dates.csv", "american,iso,never\n02/01/2023,2024-01-02,2024-02-30\n01/02/2024,2024-02-01,2024-02-01\n"
+    )
     bounds = {"american": "2024-01-01", "iso": "2024-01-02"}
     least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name, bound in bounds.items()]
-    workspace.write("dates.json", old(*least))
+    lengths = stated("expect_column_value_lengths_to_equal", column="iso", value=10)  # still text
+    workspace.write(
+        "dates.json",
+        old(*least, *(stated(BETWEEN, **kwargs) for kwargs, _ in RANGES), lengths, evaluation_parameters=FIRST),
+    )
     with_tools(MAKE_TEXT_COLUMNS, workspace.folder)
     bound = {"$PARAMETER": "first"}
     least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name in TEXT_COLUMNS]
-    workspace.write("kinds.json", old(*least, evaluation_parameters={"first": "2024-01-01"}))
+    workspace.write("kinds.json", old(*least, evaluation_parameters=FIRST))
     workspace.write("a.csv", "name,number,mixed\nAda,1,True\nBob,2,\n,3,False\n")
     expectations = [
         stated(
@@ -239,8 +255,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 
 def test_the_first_text_is_not_the_first_date(judged: Judged) -> None:
-    ((column, kind),) = [(each["column"], each["kind"]) for each in judged.results["dates.json"]["violations"]]
+    (column, kind), *ranges = [(each["column"], each["kind"]) for each in judged.results["dates.json"]["violations"]]
     assert (column, kind) == ("american", "not-evaluated")
+    assert ranges == [(kwargs["column"], kind) for kwargs, kind in RANGES if kind]
 
 
 def test_no_kind_of_text_column_is_taken_for_dates(judged: Judged) -> None:
