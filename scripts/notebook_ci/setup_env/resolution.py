@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from notebook_ci.base import requirements_file
-from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import listed, quote, without_users
@@ -45,7 +44,7 @@ def _complete(lock: Lock, python: Path, uv: Uv, error: ContradictionError) -> li
         overrides.write_text("".join(f"{line.for_uv}\n" for line in pins), encoding="utf-8")
         try:
             packages = _compile(lock, python, uv, "--overrides", overrides)
-        except NotebookCiError:
+        except ContradictionError:
             raise error from None
     names = {line.pinned for line in pins}
     versions = filter(None, map(_VERSION.match, packages))

@@ -152,6 +152,13 @@ LOCKS = {
         {"requirements.txt": "nbneeds==1.0\nnbone==2.0\nnbmore==1.0\n"},
         ("requirements.txt", 2),
     ),
+    "a contradiction of pins of which one is for Windows": Case(
+        {},
+        f"`nbwin==1.0` has wheels only for `win_amd64`, not for Python {PYTHON_VERSION} on this platform. Write "
+        "`nbwin==1.0; sys_platform == 'win32'`, or remove the line.",
+        {"requirements.txt": "nbneeds==1.0\nnbone==2.0\nnbwin==1.0\n"},
+        ("requirements.txt", 3),
+    ),
     "a contradiction of pins that lack packages here": Case(
         {},
         "`requirements.txt` contradicts itself, and is not complete. The package `nbmore` requires `ipykernel`, but "
