@@ -105,12 +105,15 @@ def _unavailable(
     )
     if kind == "unknown":
         error.message = f"The package index has no package {quote(found[kind])}{by}."
-        error.hint = f"Check the name. {_OWN_INDEX}"
+        error.hint = f"Check the name. {_OWN_INDEX} `pip freeze` also lists packages of the system: remove these lines."
     elif kind == "wheels" and (tags := _tags(found[kind], output)):
         return _other_wheels(found[kind], tags, here, listed=what if what in required else ""), what
     elif kind == "metadata":
         error.message = f"The resolver does not accept the metadata of {quote(found[kind])}{by}."
         error.hint = f"Require another version of {quote(name_of(what))}."
+    elif build := re.search(r"\+[\w.]+$", found[kind]):
+        error.hint = f"Only its own index has the build `{build[0]}`: remove that part, or add the index "
+        error.hint += "(`--extra-index-url`)."
     elif url := dict(_FIRST_INDEX.findall(output)).get(name_of(what)):
         error.message = f"The first index with {quote(name_of(what))}, {quote(url)}, has no {quote(what)}{by}."
         error.hint = "If you trust all your indexes alike, set the variable `UV_INDEX_STRATEGY=unsafe-best-match`."
