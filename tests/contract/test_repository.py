@@ -229,6 +229,8 @@ def run_pytest(folder: Path, test: str, *flags: str) -> subprocess.CompletedProc
         "-q",
         "-p",
         "no:cacheprovider",
+        "-o",
+        f"pythonpath={ROOT / 'scripts'}",
         "--rootdir",
         str(folder),
         *flags,
