@@ -35,7 +35,7 @@ def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path, line
     error = explained(tmp_path, f"# pandsa\npandsa-extra\n{line}\n", output)
     assert isinstance(error, SurroundingsError)
     assert error.message == "The package index has no package `pandsa`."
-    assert error.hint == f"Check the name. {OWN_INDEX}"
+    assert error.hint.startswith(f"Check the name. {OWN_INDEX} `pip freeze` also lists packages of the system")
     assert (error.file, error.line) == ("requirements.txt", 3)
 
 
@@ -154,6 +154,11 @@ OF_PACKAGE = {
     "no reason": (
         BUILD + "         gcc: fatal\n\nhint: Build failures usually indicate a problem",
         "`study==1` must be built from source, and the build failed: gcc: fatal.",
+    ),
+    "other name": (
+        BUILD
+        + "         'study' is gone\n\nhint: `study` is often confused for `learn-study`. Did you mean to install",
+        "`study==1` cannot be built: the package has another name, `learn-study`.",
     ),
     "branch": (
         DOWNLOAD + f"  cause: failed to fetch branch or tag `v9`\n{GIT}couldn't find remote ref refs/tags/v9\n",

@@ -105,6 +105,11 @@ _OF_PACKAGE = (
             r"(?:.*\n)+  cause: (?P<why>.+)",
         )
     ),
+    _in_lock(
+        _BUILD + r"hint: `[^`]+` is often confused for `(?P<meant>[^`]+)`",  # as `sklearn`
+        "`{what}` cannot be built: the package has another name, `{meant}`.",
+        "Write `{meant}` instead.",
+    ),
     KnownError(
         _BUILD + r".*Read-only file system",
         "`{what}` must be built from source, and the build writes into a read-only folder.",
