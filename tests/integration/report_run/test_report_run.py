@@ -1,5 +1,6 @@
 """The page of a run, in a real browser."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,6 +14,11 @@ import pytest
 
 from integration.attacks import armed, attack, png
 from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.records.run_directory import StageFiles
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
 from servers.browser import Browser, browser
 
 SHOWING = f"""
@@ -23,6 +29,26 @@ display({{"application/vnd.notebook-ci.metrics+json": {{"accuracy": 0.5}}}}, raw
 print("\\x1b[32mgreen\\x1b[0m <b>", "x" * 5000, f"\\n{{6 * 2}}%\\r100%")
 """
 FAILING = "price = {'cost': 1}\nprice['price']"
+# Of the other stages, which did not run here.
+VIOLATION = Violation(
+    kind="violation", severity="critical", expectation="expect_column_values_to_not_be_null", column="island",
+    file="suites/penguins.json", line=12, message="2 of 344 values are missing.", note="Ask <b>Ann</b>.", observed="2",
+    unexpected=2, total=344, percent=0.58, examples=[Example(row=3, value="null"), Example(row=None, value="9" * 400)],
+)  # fmt: skip
+CHECKED = RuleResult(
+    data="data/penguins.csv", suite="suites/penguins.json", suite_name="penguins", rows=344, columns=7, evaluated=3,
+    met=["expect_table_row_count_to_be_between"],
+    violations=[VIOLATION, dataclasses.replace(VIOLATION, severity="warning", column="sex", unexpected=None)],
+)  # fmt: skip
+PULLED = PulledData(path="data/x.csv", pointer="data/x.csv.dvc", hash_name="md5", hash="a1" * 16, bytes=3000, files=1)
+RECORDS = [
+    SetupEnvRecord(stage="setup-env", python_version="3.12.4", lock_file="r.txt", packages={"numpy": "2.0"}),
+    DvcPullRecord(stage="dvc-pull", remote_url="s3://study", files=1, bytes=3000, data=[PULLED]),
+    ValidateRecord(stage="validate-data", status="failed", results=[CHECKED]),
+    BuildImageRecord(
+        stage="build-image", image="ghcr.io/a/b", tags=["1"], image_id="sha256:1", base_image="python:3.12"
+    ),
+]
 # Opens all notebooks, looks at the page from outside, and lets axe-core look, too.
 LOOK = """<!DOCTYPE html><iframe src="page" width="WIDTH" height="900"></iframe><pre></pre><script>
 document.querySelector("iframe").onload = async (event) => {
@@ -85,6 +111,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, kernel: Path, chromium: Browse
     workspace.write("shown.ipynb", notebook(picture, SHOWING))
     executed = workspace.execute(kernel, run_dir="run")
     assert executed.code == 1, executed.log
+    for record in RECORDS:
+        StageFiles(record.stage, workspace.folder / "run").write(record)
     return workspace, workspace.run("report-run", {"run-dir": "run"})
 
 
@@ -119,7 +147,14 @@ def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Don
     assert len(seen["followed"]) == 1
     assert "price['price']" in seen["here"]
     assert seen["cells"] > 4
-    for text in ("KeyError: 'price'", "green <b>", "Frame of prices", "100%", "2 failures"):
+    for text in ("KeyError: 'price'", "green <b>", "Frame of prices", "100%", "3 failures"):
+        assert text in seen["text"]
+    for text in (
+        "expect_column_values_to_not_be_null of island", "2 of 344 values are missing.", "Ask <b>Ann</b>.",
+        "Line 12 of suites/penguins.json", "2 of 344 do not meet it (0.58 %)", "row 3: null", "1 of 3 expectations met",
+        "expect_table_row_count_to_be_between", "1 file, 3.0 kB from s3://study", "data/x.csv: 1 file, 3.0 kB",
+        "Image ghcr.io/a/b:1", "from python:3.12", "Python 3.12.4 · r.txt, which does not fix all versions · 1 package",
+    ):  # fmt: skip
         assert text in seen["text"]
     assert "12%" not in seen["text"]
     assert {30, 60} <= set(seen["images"])
@@ -177,11 +212,14 @@ def test_a_downloaded_run_is_opened_in_the_browser(run: tuple[Workspace, Done], 
 
 def test_without_a_browser_the_page_is_named(run: tuple[Workspace, Done], tmp_path: Path) -> None:
     shutil.copytree(run[0].folder / "run", tmp_path / "run")
+    (tmp_path / "run" / "log-run").mkdir()
     environ = {"PATH": only_tools(tmp_path / "path")}
     (tmp_path / "path" / PYTHON.name).symlink_to(PYTHON)
     done = run[0].run("report", flags=[str(tmp_path / "run"), "--open"], environ=environ)
     hint = f"Open `{tmp_path}/run/report.html` yourself, or set the variable `BROWSER` to the program."
     assert (done.code, f"error: No browser was found. {hint}\n" in done.log) == (3, True), done.log
+    said = "`log-run` left no record: it was killed, or it still runs"
+    assert said in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> None:
