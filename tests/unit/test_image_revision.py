@@ -84,6 +84,7 @@ def test_notebooks_that_git_neither_tracks_nor_ignores(repository: Path, environ
         ("https://ann:hunter2@example.org/team/x.git", "https://example.org/team/x"),
         ("git@example.org:team/x.git", "git@example.org:team/x"),
         ("/srv/git/x.git", "/srv/git/x"),
+        (f"https://example.org/{'gh' + 'p_'}{'a1' * 18}/x.git", "https://example.org/***/x"),
     ],
 )
 def test_the_address_is_told(repository: Path, environ: dict[str, str], url: str, source: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from notebook_ci.base import git, systems
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
+from notebook_ci.base.masking import masked
 from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image.faults import sentence
@@ -49,15 +50,15 @@ class Revision:
     def source(self) -> str:
         """Return the address of the repository without credentials.
 
-        It is empty if there is none, or if its form does not show which part is a password.
+        It is empty if there is none, or if its form does not show which part is a password. It becomes a label.
         """
         if url := systems.describe(self.workspace.environ).get("url"):
-            return url
+            return str(masked(url))
         if not self.commit:
             return ""
         url = git.answer(self.workspace, "remote", "get-url", "origin")
         address = without_users(url).removesuffix(".git")
-        return address if _ADDRESS.fullmatch(address) else ""
+        return str(masked(address)) if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace; none without a commit."""
