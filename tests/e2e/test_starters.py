@@ -107,6 +107,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
         assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FINISHED"
         artifact = result.artifact("notebook-ci" if project == "Notebooks" else "notebook-ci-other")
         assert len(list(artifact.rglob("*.ipynb"))) == number
+        assert (result.artifact(f"{artifact.name}-records") / "collect-runs.json").exists()
     assert per_shard_tests(result) == {"1": "1", "2": ""}
 
     team.git("checkout", "--quiet", "-b", "change")
@@ -129,6 +130,8 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
     assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FAILED"
     assert results(result, "Other") == {"plan": "success", "shards": "skipped", "collect": "skipped"}, result
     assert result.job("Other/plan").step("plan").outputs["count"] == "0"
+    records = result.artifact("notebook-ci-other-records")
+    assert [path.name for path in records.iterdir()] == ["plan-notebooks.json"], "for a comment that nothing ran"
 
 
 def test_a_night_with_a_canary(consumer: Consumer) -> None:
