@@ -84,13 +84,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         output_dir = planned.output_dir or context.files.artifacts
         make_folder(output_dir)
         record.output_dir = str(output_dir)
-        if inputs.parameters_file:
-            record.read[inputs.parameters_file] = sha256(context.cwd / inputs.parameters_file)
-        record.inputs["parameters"] = planned.parameters
-        record.python, record.python_version = str(interpreter.path), interpreter.version
-        record.ipykernel_version = interpreter.ipykernel
-        record.notebooks = [each.result() for each in planned.executions]
-        record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
+        _record_plan(inputs, planned, interpreter, record, context)
         _announce(planned, interpreter, record, context)
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         shared = Shared(inputs, _of_first_run(inputs, environ), interpreter, output_dir, context.files, folder)
@@ -103,6 +97,18 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         finally:
             _conclude(record, others, planned, context)
             _report_preload(inputs, servers, context)
+
+
+def _record_plan(
+    inputs: ExecuteInputs, planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context
+) -> None:
+    if inputs.parameters_file:
+        record.read[inputs.parameters_file] = sha256(context.cwd / inputs.parameters_file)
+    record.inputs["parameters"] = planned.parameters
+    record.python, record.python_version = str(interpreter.path), interpreter.version
+    record.ipykernel_version = interpreter.ipykernel
+    record.notebooks = [each.result() for each in planned.executions]
+    record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
 
 
 def _of_first_run(inputs: ExecuteInputs, environ: dict[str, str]) -> Mapping[str, str]:
@@ -200,7 +206,7 @@ def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteR
 
 
 def _conclude(record: ExecuteRecord, others: Collection[Record], planned: ExecutionPlan, context: Context) -> None:
-    """Complete the record. `others` are the records of earlier stages."""
+    """Complete the record. `others` were read before a notebook could change them."""
     indices = {execution.path: index for index, execution in enumerate(planned.executions)}
     record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
     record.problems += elsewhere.differences(record, others)
