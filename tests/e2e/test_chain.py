@@ -384,7 +384,7 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
     assert headline(job).startswith("### ✅ 8 stages passed in ")
     assert outputs["status"] == "passed"
-    assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "3")
+    assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "4")
     compared = [each["comparison"]["cells"] for each in found["execute-notebook"]["notebooks"]]
     assert compared == [{"same": 10}, {"same": 8}]
     assert found["test-notebook"]["added"].keys() >= {"pytest"}
