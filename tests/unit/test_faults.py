@@ -59,6 +59,14 @@ def test_the_line_may_be_in_a_file_that_is_included(tmp_path: Path) -> None:
     assert (error.file, error.line) == ("sub/b.txt", 2)
 
 
+def test_a_build_that_only_its_own_index_has(tmp_path: Path) -> None:
+    output = no_solution("there is no version of torch==2.13.0+cu126 and you require torch==2.13.0+cu126")
+    error = explained(tmp_path, "six\ntorch==2.13.0+cu126\n", output)
+    assert error.message == "The package index has no `torch==2.13.0+cu126` for Python 3.11 on this platform."
+    assert error.hint.startswith("Only its own index has the build `+cu126`: remove that part, or add the index")
+    assert (error.file, error.line) == ("requirements.txt", 2)
+
+
 @pytest.mark.parametrize(
     ("cause", "what"),
     [

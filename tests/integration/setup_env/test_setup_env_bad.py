@@ -222,14 +222,6 @@ LOCKS = {
         ("requirements.txt", 2),
         code=3,
     ),
-    "a build that is not there": Case(
-        {},
-        f"The package index has no `nbone==2.0+cu126` for Python {PYTHON_VERSION} on this platform. Only its own index "
-        "has the build `+cu126`: remove that part, or add the index (`--extra-index-url`).",
-        {"requirements.txt": "ipykernel\nnbone==2.0+cu126\n"},
-        ("requirements.txt", 2),
-        code=3,
-    ),
     "a hashed version that is not there": Case(
         {},
         f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform.",
