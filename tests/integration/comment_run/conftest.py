@@ -44,5 +44,5 @@ def api() -> Iterator[GitHubRestApi]:
 
 
 @pytest.fixture
-def pull_request(workspace: Workspace, api: GitHubRestApi, driver: Driver) -> PullRequest:
-    return PullRequest(workspace, api, driver)
+def pull_request(tmp_path: Path, api: GitHubRestApi, driver: Driver) -> PullRequest:
+    return PullRequest(Workspace(tmp_path), api, driver)

@@ -46,13 +46,13 @@ class PullRequest:
     """
 
     def __init__(self, workspace: Workspace, api: GitHubRestApi, driver: Driver) -> None:
-        self._workspace, self.api, self._driver = workspace, api, driver
+        self.workspace, self.api, self._driver = workspace, api, driver
         self.runs = workspace.base / "runs"
 
     def environ(self, run: int, event: str = "pull_request", **more: str) -> dict[str, str]:
-        self._workspace.create_runner_files()
+        self.workspace.create_runner_files()
         return {
-            **self._workspace.runner_environ,
+            **self.workspace.runner_environ,
             "GITHUB_API_URL": self.api.url,
             "GITHUB_TOKEN": JOB_TOKEN,
             "GITHUB_SERVER_URL": "https://github.com",
@@ -64,7 +64,7 @@ class PullRequest:
             "GITHUB_RUN_NUMBER": str(run),
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_EVENT_NAME": event,
-            "GITHUB_EVENT_PATH": str(self._workspace.base / f"event-{event}-{run}.json"),
+            "GITHUB_EVENT_PATH": str(self.workspace.base / f"event-{event}-{run}.json"),
             **more,
         }
 
@@ -107,15 +107,15 @@ class PullRequest:
         """Start a process of its own."""
         variables = self.environ(run)
         self.write_event(variables, own())
-        return self._workspace.start("comment-run", self.given(run, *records, **inputs), environ=variables)
+        return self.workspace.start("comment-run", self.given(run, *records, **inputs), environ=variables)
 
     def end(self, process: Any) -> Done:
-        return self._workspace.end(process)
+        return self.workspace.end(process)
 
     def end_with(self, environ: Mapping[str, str], inputs: Mapping[str, str]) -> Done:
-        job = {"cwd": str(self._workspace.folder), "environ": environ, "inputs": inputs}
+        job = {"cwd": str(self.workspace.folder), "environ": environ, "inputs": inputs}
         code, log = self._driver(job)
-        return self._workspace.done(code, log, 0)
+        return self.workspace.done(code, log, 0)
 
     @property
     def comment(self) -> str:

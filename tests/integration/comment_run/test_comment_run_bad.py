@@ -107,9 +107,9 @@ def make(path):
 """
 
 
-def test_certificates_and_proxies_are_those_of_the_step(pull_request: PullRequest, workspace: Workspace) -> None:
+def test_certificates_and_proxies_are_those_of_the_step(pull_request: PullRequest) -> None:
     """As behind the border of a company."""
-    record, trusted = notebooks(train="passed"), certificate(workspace)
+    record, trusted = notebooks(train="passed"), certificate(pull_request.workspace)
     with serving_rest_api(trusted) as api:
         here = {"GITHUB_API_URL": api.url}
         hint = "Set `SSL_CERT_FILE` to the file with the certificates to trust."
