@@ -150,11 +150,17 @@ def registry(folder: Path, *, login: bool = False) -> Iterator[Registry]:
 
 
 def import_base(engine: Engine) -> str:
-    """Give the engine an image of this machine's distribution with Python, and return its name."""
+    """Give the engine an image of this machine's distribution with Python, and return its name.
+
+    Only one worker imports it: imported again, it would have another id, and so would all images built from it.
+    """
     codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     image = f"{BASE_IMAGE}:{codename}"
-    if engine.attempt("image", "inspect", image).returncode:
-        engine.run("import", "--change", 'CMD ["bash"]', base_tar(), image)
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with (cache_root() / "docker-import.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if engine.attempt("image", "inspect", image).returncode:
+            engine.run("import", "--change", 'CMD ["bash"]', base_tar(), image)
     return image
 
 
