@@ -162,7 +162,7 @@ def the_same_packages_need_no_run(workspace: Workspace) -> None:
 def test_a_lock_that_cannot_be_installed(workspace: Workspace, index: IndexServer) -> None:
     workspace.write("a.ipynb", notebook("1"))
     workspace.write("requirements.new.txt", "ipykernel\n")
-    workspace.write("wrong.txt", f"--extra-index-url {index.url()}\ngamma==2.0\ndelta==1.0\n")
+    workspace.write("wrong.txt", f"--extra-index-url {index.url()}\ngamma==2.0\ndelta<2\n")
     done = workspace.run("compare-environments", {"base": "wrong.txt", "head": "requirements.new.txt"})
     assert (done.code, done.outputs["status"]) == (2, "error")
     [error] = done.annotations()

@@ -140,11 +140,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "not-evaluated",
         "expect_column_mean_to_be_between (`max_value: 3`) cannot be evaluated on this data (`name` was read as str)",
     ),
-    "a date for the text of a CSV file": (
-        stated("expect_column_values_to_be_between", column="day", min_value="2024-01-01", severity="warning"),
+    "a date for other text": (
+        stated("expect_column_values_to_be_between", column="name", min_value="2024-01-01", severity="warning"),
         "not-evaluated",
         (
-            'expect_column_values_to_be_between (`min_value: "2024-01-01"`) cannot be evaluated on this data (`day` '
+            'expect_column_values_to_be_between (`min_value: "2024-01-01"`) cannot be evaluated on this data (`name` '
             "was read as str)"
         ),
     ),
