@@ -117,6 +117,8 @@ def _of_run(run: WorkflowRun, workspace: Workspace, *, as_check: bool) -> Target
         return f"The run was started by {quote(run.event)}, and is not about a pull request."
     if run.head_repository is None or run.head_branch is None:
         return "The fork or the branch of the run was deleted."
+    if run.conclusion == "action_required":  # GitHub says so of a newcomer's run, and that it has completed
+        return "The run has not begun: it waits for the approval of a maintainer."
     result = run.conclusion if run.conclusion in {"success", "cancelled", "skipped"} else "failure"
     return Target(
         repository=here["repository"],

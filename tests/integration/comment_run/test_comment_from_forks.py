@@ -86,6 +86,15 @@ def test_only_the_pull_request_of_the_run_gets_the_comment(pull_request: PullReq
     assert "The run was started by `push`, and is not about a pull request." in done.log
 
 
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_a_run_that_waits_for_approval_has_not_failed(pull_request: PullRequest, when: str) -> None:
+    pull_request.api.pulls = [pull(5)]
+    done = pull_request.follow(1, when=when, conclusion="action_required")
+    assert (done.code, done.outputs["status"]) == (0, "skipped")
+    assert "The run has not begun: it waits for the approval of a maintainer." in done.log
+    assert not pull_request.api.comments
+
+
 @pytest.mark.parametrize(
     ("conclusion", "headline"),
     [
