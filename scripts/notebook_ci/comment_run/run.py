@@ -12,6 +12,7 @@ from notebook_ci.comment_run.model import CommentInputs
 from notebook_ci.comment_run.plan import CommentPlan
 from notebook_ci.comment_run.text import Results
 from notebook_ci.records.comment_run import CommentRunRecord
+from notebook_ci.records.record import as_written
 from notebook_ci.records.shards import joined
 
 MOST_RECORDS, MOST_BYTES = 5000, 64_000_000  # a stranger may have written them; each shard has some
@@ -54,7 +55,8 @@ def _results(target: Target, context: Context) -> Results:
         message = f"The run passed, but the run directory {context.run_directory.path} has no records of it."
         hint = "Download the artifact with the records first, or set `run-dir` to their folder."
         return Results(error=InputError(message, hint=hint))
-    return Results(records=list(joined(found).values()))
+    # Credentials are hidden before the text is escaped: `://` and `#1` of one would no longer look like it.
+    return Results(records=[as_written(each) for each in joined(found).values()])
 
 
 def _post(inputs: CommentInputs, target: Target, results: Results, context: Context, record: CommentRunRecord) -> None:
