@@ -169,6 +169,7 @@ def test_projects_of_a_monorepo(consumer: Consumer, kernel: Path, server: Mlflow
     assert error.file == "projects/pricing/notebooks/a.ipynb"
     for project in found:
         assert list(result.artifact(f"notebook-ci-{project}").rglob("a.ipynb"))
+        assert list(result.artifact(f"report-projects-{project}.html").iterdir())
 
 
 def test_data_alone(consumer: Consumer) -> None:
