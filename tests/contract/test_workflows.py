@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ WORKFLOWS = sorted(
     [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml"), *TEMPLATES]
 )
 ACTIONS = [ROOT / "action.yml", *sorted(ROOT.glob("actions/*/action.yml"))]
+DOCUMENTS = [path for pattern in ("*.md", "docs/*.md", "*/*/README.md") for path in sorted(ROOT.glob(pattern))]
 OWN = "notebook-ci/notebook-ci"
 SECONDS = 600
 
@@ -190,6 +192,40 @@ def with_steps_of_readmes() -> str:
     steps = [step for text in readmes for step in re.findall(r"^```yaml\n(- .*?)```", text, re.DOTALL | re.MULTILINE)]
     assert len(steps) >= len(readmes)
     return readme_workflow().partition("    steps:\n")[0] + "    steps:\n" + textwrap.indent("".join(steps), " " * 6)
+
+
+def unknown_inputs(document: str) -> list[str]:
+    """Return what the YAML of a document gives to our actions and reusable workflows that they do not take."""
+    found = []
+    for block in re.findall(r"^ *```yaml\n(.*?)^ *```", document, re.DOTALL | re.MULTILINE):
+        for use in ours(YAML(typ="safe", pure=True).load(textwrap.dedent(block))):
+            path = ROOT / use["uses"].partition("@")[0].removeprefix(OWN).strip("/")
+            declared = load(path) if path.suffix else load(path / "action.yml")
+            takes = declared["on"]["workflow_call"]["inputs"] if path.suffix else declared["inputs"]
+            found += [f"{path.name}: {name}" for name in use.get("with", {}) if name not in takes]
+    return found
+
+
+def ours(content: object) -> Iterator[dict[str, Any]]:
+    """Yield the steps and jobs that use something of ours."""
+    match content:
+        case dict():
+            if str(content.get("uses")).startswith(OWN):
+                yield content
+            yield from (use for value in content.values() for use in ours(value))
+        case list():
+            yield from (use for value in content for use in ours(value))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_documents_give_only_inputs_that_exist(path: Path) -> None:
+    assert not unknown_inputs(path.read_text(encoding="utf-8"))
+
+
+def test_an_input_that_does_not_exist_is_found() -> None:
+    job = f"```yaml\njobs:\n  a:\n    uses: {OWN}/.github/workflows/notebook-ci.yml@v1\n    with: {{shard: 1}}\n```"
+    step = f"  ```yaml\n  - uses: {OWN}/actions/report-run@v1\n    with: {{base: x, slug: y}}\n  ```"
+    assert unknown_inputs(f"{job}\n{step}") == ["notebook-ci.yml: shard", "report-run: base"]
 
 
 @pytest.mark.parametrize(
