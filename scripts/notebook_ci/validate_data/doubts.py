@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SORTABLE = "Write all dates in one ISO form, such as `2024-01-31`, or name the column in `dates` of `read`."
+AS_TIMES = "Name the column in `dates` of `read`, and write the bounds with the time: `2024-01-31T00:00:00`."
 # A date, or a time with its separator and zone.
 ISO_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:([T ])[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -49,7 +50,9 @@ class Table:
     def dates(self, expectations: Iterable[Stated]) -> "dict[int, pd.Series[Any]]":
         """Return columns of ISO dates in text, as dates, by the numbers of the expectations that need them so."""
         ranges = ((number, each) for number, each in enumerate(expectations) if each.type == BETWEEN and each.has_dates)
-        columns = ((number, self._dates(name)) for number, each in ranges for name in each.columns)
+        # A condition compares text with text: on dates, it would select no row, and nothing would be checked.
+        names = ((number, name) for number, each in ranges for name in each.columns if not each.filters(name))
+        columns = ((number, self._dates(name)) for number, name in names)
         return {number: dates for number, dates in columns if dates is not None}
 
     def _dates(self, name: str) -> "pd.Series[Any] | None":
@@ -75,6 +78,9 @@ class Table:
         for name in (*stated.orders, *filter(self.has_dates, stated.compares(self.names))):
             if self.is_unordered(name):
                 yield f"{quote(name)} is text, but not ISO dates of one form", SORTABLE
+        for name in stated.columns if stated.type == BETWEEN and stated.has_dates else ():
+            if self.has_dates(name) and stated.filters(name):
+                yield f"{quote(name)} is text with dates, and `row_condition` mentions it, too", AS_TIMES
 
     @property
     def names(self) -> list[str]:

@@ -89,17 +89,18 @@ class Engine:
     ) -> dict[str, Any]:
         """Check data against a suite that `suites` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
-        `dates` replace columns of text for the expectations of these numbers. The result is JSON in the order of the
-        suite; the `id` of each expectation is its number there, from 0. Raises MemoryError.
+        Each of `dates` replaces a column of text, for the expectation of that number. The result is JSON in the order
+        of the suite; the `id` of each expectation is its number there, from 0. Raises MemoryError.
         """
         content = self._validated(self._definition.get_batch({"dataframe": frame}), prepared.suite, parameters)
-        if dates:
-            of_dates = [each.configuration for each in prepared.suite.expectations if int(each.id) in dates]
-            suite = self._gx.ExpectationSuite(name=prepared.suite.name, expectations=of_dates)
-            dated = frame.assign(**{str(column.name): column for column in dates.values()})
-            again = self._validated(self._definition.get_batch({"dataframe": dated}), suite, parameters)["results"]
-            others = [each for each in content["results"] if int(each["expectation_config"]["id"]) not in dates]
-            content["results"] = others + again
+        others = (each for each in content["results"] if int(each["expectation_config"]["id"]) not in dates)
+        content["results"] = list(others)
+        for number, column in dates.items():
+            # Each by itself: its condition may be about another of these columns, as text.
+            only = [each.configuration for each in prepared.suite.expectations if int(each.id) == number]
+            suite = self._gx.ExpectationSuite(name=prepared.suite.name, expectations=only)
+            batch = self._definition.get_batch({"dataframe": frame.assign(**{str(column.name): column})})
+            content["results"] += self._validated(batch, suite, parameters)["results"]
         content["results"] += [_raised(number, "", CUSTOM) for number in prepared.custom]
         content["results"] += [_queried(number, query, frame) for number, query in prepared.queries]
         content["success"] = all(each["success"] for each in content["results"])

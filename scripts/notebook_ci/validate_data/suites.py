@@ -65,12 +65,16 @@ class Stated:
     def uses(self, columns: Iterable[str]) -> list[str]:
         """Return which of these columns must have been read as what they are: numbers as numbers, not as text."""
         about = () if ALSO_FOR_TEXT.search(self.type) else self.columns
-        return [name for name in columns if name in about or conditions.mention(self._conditions, name)]
+        return [name for name in columns if name in about or self.filters(name)]
+
+    def filters(self, name: str) -> bool:
+        """Return whether its conditions mention a column."""
+        return conditions.mention(self._conditions, name)
 
     def compares(self, columns: Iterable[str]) -> list[str]:
         """Return which of these columns its conditions may compare with greater or lesser values."""
         is_comparing = conditions.compare(self._conditions)
-        return [name for name in columns if is_comparing and conditions.mention(self._conditions, name)]
+        return [name for name in columns if is_comparing and self.filters(name)]
 
     @property
     def orders(self) -> Sequence[str]:

@@ -198,6 +198,10 @@ RANGES: list[tuple[dict[str, Any], str]] = [
     ({"column": "iso", "min_value": 2024}, "not-evaluated"),
     ({"column": "american", "min_value": "2024-01-01"}, "not-evaluated"),
     ({"column": "never", "min_value": "2024-01-01"}, "not-evaluated"),
+    ({"column": "paid", "min_value": "2024-01-01"}, ""),
+    # Conditions are about text: on dates they would select no row, and all would be met.
+    ({"column": "iso", "max_value": "2024-01-31", "row_condition": "paid == '2024-02-05'"}, "violation"),
+    ({"column": "iso", "max_value": "2024-01-31", "row_condition": "iso == '2024-02-01'"}, "not-evaluated"),
 ]
 TYPES: list[tuple[str, dict[str, Any], bool]] = [
     ("name", {"type_": "object"}, True),
@@ -212,6 +216,11 @@ TYPES: list[tuple[str, dict[str, Any], bool]] = [
 ]
 
 
+def between(case: tuple[dict[str, Any], str]) -> dict[str, Any]:
+    parser = {"condition_parser": "pandas"} if "row_condition" in case[0] else {}
+    return stated(BETWEEN, **case[0], **parser)
+
+
 @dataclass(frozen=True)
 class Judged:
     folder: Path
@@ -223,14 +232,17 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """What one run says of dates and types in text."""
     workspace = Workspace(tmp_path_factory.mktemp("judged"))
     workspace.write(
-        "dates.csv", "american,iso,never\n02/01/2023,2024-01-02,2024-02-30\n01/02/2024,2024-02-01,2024-02-01\n"
+        "dates.csv",
+        "american,iso,never,paid\n"
+        "02/01/2023,2024-01-02,2024-02-30,2024-01-05\n"
+        "01/02/2024,2024-02-01,2024-02-01,2024-02-05\n",
     )
     bounds = {"american": "2024-01-01", "iso": "2024-01-02"}
     least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name, bound in bounds.items()]
     lengths = stated("expect_column_value_lengths_to_equal", column="iso", value=10)  # still text
     workspace.write(
         "dates.json",
-        old(*least, *(stated(BETWEEN, **kwargs) for kwargs, _ in RANGES), lengths, evaluation_parameters=FIRST),
+        old(*least, *map(between, RANGES), lengths, evaluation_parameters=FIRST),
     )
     with_tools(MAKE_TEXT_COLUMNS, workspace.folder)
     bound = {"$PARAMETER": "first"}
