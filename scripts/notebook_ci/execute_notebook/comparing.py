@@ -28,8 +28,9 @@ def compare(execution: Execution, notebook: PreparedNotebook, keep: Iterable[str
     # As the baseline was saved: without NaN in JSON. Messages and pages show parts of outputs, of which a part of a
     # credential would not be found.
     cells = masked(json.loads(saved(notebook.nb))["cells"] if execution.baseline else notebook.nb.cells)
-    origins = zip(notebook.origins, cells, strict=True)
-    new = [cell.get("outputs", []) for origin, cell in origins if origin is not None]
+    outputs = {at: cell.get("outputs", []) for at, cell in zip(notebook.origins, cells, strict=True)}
+    # Parameters replace a cell that an earlier run injected: it has no outputs.
+    new = [outputs.get(cell.index, []) for cell in notebook.document.cells]
     language = kernel_language(notebook.nb.metadata)
     settings = execution.settings
     tolerance = tolerated(settings, keep)
@@ -49,7 +50,8 @@ def write_update(notebook: PreparedNotebook, changed: Iterable[int], exempted: C
     """
     old = json.loads(notebook.document.text)["cells"]
     new = dict(zip(notebook.origins, json.loads(saved(notebook.nb))["cells"], strict=True))
-    cells = {index: {name: new[index].get(name) for name in ("outputs", "execution_count")} for index in changed}
+    names = ("outputs", "execution_count")
+    cells = {index: {name: new[index].get(name) for name in names} for index in changed if index in new}
     for index in exempted:
         metadata = old[index]["metadata"]
         cells.setdefault(index, {})["metadata"] = {**metadata, "tags": [*metadata.get("tags", ()), IGNORE]}

@@ -201,19 +201,38 @@ def test_an_earlier_run_is_a_baseline(workspace: Workspace, kernel: Path, ran: t
     assert "`fails.ipynb` failed in the baseline" in done.log
 
 
+def outputs_of_copy(done: Done, name: str) -> list[Any]:
+    copy = Path(done.outputs["record"]).parent / done.notebooks[f"{name}.ipynb"]["updated"]
+    return [cell["outputs"] for cell in json.loads(copy.read_text())["cells"]]
+
+
 def test_parameters_with_the_own_values_of_a_notebook(workspace: Workspace, kernel: Path) -> None:
-    """Outputs are still those of the same cells: one is injected. And a notebook of which no cell is compared."""
+    """Outputs are still those of the same cells: one is injected, maybe instead of one that an earlier run injected.
+
+    And a notebook of which no cell is compared.
+    """
     own, other = code("a = 1", "parameters"), stored("print(a)", out("2\n"))
     workspace.write("own.ipynb", notebook(own, other, stored("print(-a)", out("-1\n"))))
+    injected = code("a = 1", "injected-parameters")
+    workspace.write("again.ipynb", notebook(own, injected, other, stored("2", shown("2"))))
+    workspace.write("bare.ipynb", notebook(own, injected, "print(a)"))
     workspace.write("lax.ipynb", notebook("print('a')"))
     workspace.write(
         "own.toml", TOML.split("[[", 1)[0] + '[[execute-notebook.for]]\nnotebooks="lax.ipynb"\ncompare="lax"'
     )
-    inputs = {"python": str(kernel), "notebooks": "own.ipynb\nlax.ipynb", "config": "own.toml", "update": "true"}
+    inputs = {
+        "python": str(kernel),
+        "notebooks": "own.ipynb\nagain.ipynb\nbare.ipynb\nlax.ipynb",
+        "config": "own.toml",
+        "update": "true",
+    }
     done = workspace.run("execute-notebook", {**inputs, "parameters": "a: 1"})
-    assert failures(done, "own") == [("changed-output", "`stdout`: `2` became `1`")], done.log
-    copy = json.loads((Path(done.outputs["record"]).parent / done.notebooks["own.ipynb"]["updated"]).read_text())
-    assert [cell["outputs"] for cell in copy["cells"]] == [[], [{**out("1\n"), "text": ["1\n"]}], [out("-1\n")]]
+    for name in ("own", "again"):
+        assert failures(done, name) == [("changed-output", "`stdout`: `2` became `1`")], done.log
+    assert failures(done, "bare") == [("not-compared", "The notebook has no stored outputs to compare with.")]
+    one = {**out("1\n"), "text": ["1\n"]}
+    assert outputs_of_copy(done, "own") == [[], [one], [out("-1\n")]]
+    assert outputs_of_copy(done, "bare") == [[], [], [one]]
     assert [each.message[:53] for each in done.annotations("warning")] == [
         "`compare` is set, but no cell was compared. With `lax"
     ]
