@@ -3,11 +3,13 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notebook_ci.base import markdown
+from notebook_ci.base.errors import Problem
 from notebook_ci.comment_run import changes, mark, text
+from notebook_ci.comment_run.event import Target
 from notebook_ci.comment_run.mark import Mark
 from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.record import Record, Status
@@ -16,6 +18,11 @@ from notebook_ci.records.validate_data import RuleResult, ValidateRecord
 from unit.shard_runs import failed, passed, skipped
 
 URL = "https://github.com/acme/penguins"
+ADDRESS = "postgres://bob:Xk39fjw9e8@db/sales"
+TARGET = Target(
+    repository="acme/penguins", url=URL, sha="a" * 40, commit="a" * 40, workflow="Notebooks", path="n.yml", run=1,
+    attempt=1, run_url=f"{URL}/actions/runs/1", result="failure", is_from_fork=True,
+)  # fmt: skip
 
 
 def executed(*names: str, bad: str = "", slug: str = "") -> ExecuteRecord:
@@ -99,10 +106,11 @@ def test_what_is_not_a_mark_is_ignored(body: str) -> None:
 
 
 # What GitHub makes links or notifications of: mentions, issues, addresses.
-LIVELY = re.compile(r"(?<![\w`])@\w|#\d|\bGH-\d|\w+://|\bwww\.|!\[|<(?!/?details>|/?summary>)|\]\(", re.IGNORECASE)
+LIVELY = re.compile(r"@\w|#\d|\bGH-\d|\w+://|\bwww\.|!\[|<(?!/?details>|/?summary>)|\]\(", re.IGNORECASE)
 PIECES = st.sampled_from(
     [
         "@ada",
+        "請",
         "#1",
         "acme/x#2",
         "GH-3",
@@ -122,15 +130,24 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
+@example("\\`x` https://evil #1 `y`")  # after a backslash that is escaped, code begins
+@example("請@ada a@b")
 @settings(max_examples=300, deadline=None)
 def test_no_text_notifies_anybody_or_links_elsewhere(stranger: str) -> None:
     shown = "\n".join([markdown.inline(stranger), markdown.name(stranger), markdown.title(stranger)])
     assert not LIVELY.search(outside_of_code(text.harmless(shown, URL)))
 
 
-@pytest.mark.parametrize("lively", ["@ada", "#1", "GH-1", "https://x", "www.x", "![", "<img", "[x](y)"])
+@pytest.mark.parametrize("lively", ["@ada", "請@ada", "#1", "GH-1", "https://x", "www.x", "![", "<img", "[x](y)"])
 def test_what_is_lively_is_found(lively: str) -> None:
     assert LIVELY.search(lively)
+
+
+def test_credentials_in_addresses_are_hidden() -> None:
+    stranger = Record(stage="dvc-pull", status="error", problems=[Problem(severity="error", message=f"No {ADDRESS}.")])
+    written = text.write(TARGET, text.Results(records=[stranger]), changed="", report="", slug="")
+    assert "Xk39fjw9e8" not in written
+    assert "postgres:\u200b//bob:***@" in written
 
 
 def outside_of_code(shown: str) -> str:

@@ -69,7 +69,7 @@ class Target:
     attempt: int
     run_url: str
     result: str  # as the input `result`; empty: unknown
-    is_strange: bool  # the code that ran came from a fork
+    is_from_fork: bool  # the code that ran came from a fork
 
     @property
     def order(self) -> tuple[int, int]:
@@ -89,8 +89,8 @@ def target(workspace: Workspace, *, as_check: bool) -> Target | str:
     if found is None and not as_check:
         return f"The event {quote(event)} is not about a pull request."
     head = found.head.repo if found else None
-    is_strange = found is not None and (head is None or head.full_name != here["repository"])
-    if is_strange:
+    is_from_fork = found is not None and (head is None or head.full_name != here["repository"])
+    if is_from_fork:
         return (
             "The pull request comes from a fork, and its token can only read. A second workflow can write the comment: "
             "see the README of comment-run."
@@ -107,7 +107,7 @@ def target(workspace: Workspace, *, as_check: bool) -> Target | str:
         attempt=int(here.get("attempt", "1")),
         run_url=here["run_url"],
         result="",
-        is_strange=False,
+        is_from_fork=False,
     )
 
 
@@ -132,7 +132,7 @@ def _of_run(run: WorkflowRun, workspace: Workspace, *, as_check: bool) -> Target
         attempt=run.run_attempt,
         run_url=run.html_url,
         result=result or "",
-        is_strange=run.head_repository.full_name != here["repository"],
+        is_from_fork=run.head_repository.full_name != here["repository"],
     )
 
 

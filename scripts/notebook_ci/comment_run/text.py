@@ -18,8 +18,9 @@ MOST_BYTES = 50_000  # GitHub's limit is 65,536 characters, also of the hidden l
 CUT = "\n\n_Cut here: GitHub shows no more. The summary of the run has the rest._\n"
 OUTDATED = "> ⏳ **Outdated**: "
 UNRECORDED = "a job or a step failed or was cancelled, and left no record. See its log"
-_CODE = re.compile(r"(?ms)^(`{3,})text\n.*?\n\1$|(?<!\\)`[^`\n]+`")
-_REFERENCE = re.compile(r"(?<=#)(?=\d)|(?<=\bGH-)(?=\d)|(?<=www)(?=\.)", re.IGNORECASE)
+# Code, and escaped characters: an escaped backtick begins none, and one after an escaped backslash does.
+_CODE = re.compile(r"(?ms)^(`{3,})text\n.*?\n\1$|`[^`\n]+`|\\.")
+_REFERENCE = re.compile(r"(?<=#)(?=\d)|(?<=@)(?=\w)|(?<=\bGH-)(?=\d)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,8 @@ def write(target: Target, results: Results, *, changed: str, report: str, slug: 
         *_parts(target, results, changed),
         " · ".join(_footer(target, report, slug)),
     ]
-    text = harmless("\n\n".join(filter(None, parts)) + "\n", target.url)
-    return bounded(str(masked(text)), MOST_BYTES, CUT)
+    text = str(masked("\n\n".join(filter(None, parts)) + "\n"))  # before addresses are broken up
+    return bounded(harmless(text, target.url), MOST_BYTES, CUT)
 
 
 def _parts(target: Target, results: Results, changed: str) -> list[str]:
@@ -76,10 +77,10 @@ def _parts(target: Target, results: Results, changed: str) -> list[str]:
 
 
 def _footer(target: Target, report: str, slug: str) -> list[str]:
-    strange = "from a fork, whose code wrote these results" if target.is_strange else ""
+    fork = "from a fork, whose code wrote these results" if target.is_from_fork else ""
     shown = markdown.link("report", report) if report else ""
     return list(
-        filter(None, [_run(target), f"commit `{target.sha[:12]}`", markdown.name(slug) if slug else "", shown, strange])
+        filter(None, [_run(target), f"commit `{target.sha[:12]}`", markdown.name(slug) if slug else "", shown, fork])
     )
 
 
@@ -102,7 +103,7 @@ def harmless(text: str, url: str) -> str:
     """Return Markdown that notifies nobody, and links only to runs and files of the repository at `url`.
 
     Names and messages are escaped already: they contain no Markdown, HTML or image. GitHub also makes links of
-    addresses, `#1` and `GH-1`, and tells the other end: a zero-width space prevents it. Code is left as it is.
+    addresses, `@name`, `#1` and `GH-1`, and tells the other end: a zero-width space prevents it. Code is left as it is.
     """
     own = re.compile(rf"://(?!{re.escape(url.partition('://')[2])}/(?:actions/runs|blob)/)")
     pieces, end = [], 0
