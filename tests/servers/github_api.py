@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ ILLNESSES: dict[str, tuple[int, str, dict[str, str]]] = {
     "secondary for long": (429, "You have exceeded a secondary rate limit.", {"retry-after": "900"}),
     "primary": (403, "API rate limit exceeded", {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "{soon}"}),
     "locked": (403, "Unable to create comment because issue is locked.", {}),
-    "page": (200, "", {}),
+    "page": (200, "<html>Log in to the network</html>", {}),
+    "half an answer": (200, '[{"id": 1,', {}),
 }
 
 
@@ -184,10 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _be_ill(self) -> None:
         status, message, headers = ILLNESSES[self.server.illness]
         soon = str(int(time.time()) + 1)
-        if message:
-            self._say(status, message, {name: value.format(soon=soon) for name, value in headers.items()})
+        if status == HTTPStatus.OK:
+            self._send(status, message.encode(), {"Content-Type": "text/html"})
         else:
-            self._send(status, b"<html>Log in to the network</html>", {"Content-Type": "text/html"})
+            self._say(status, message, {name: value.format(soon=soon) for name, value in headers.items()})
 
     def _say(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         self._answer(status, {"message": message, "documentation_url": "https://docs.github.com/rest"}, headers)

@@ -151,8 +151,8 @@ class GitHubClient:
         for attempt in range(TRIES):
             try:
                 return ask()
-            # PyGithub raises the last two if the answer is not that of GitHub, but a page of a proxy, for example.
-            except (GithubException, OSError, AssertionError, TypeError) as error:
+            # PyGithub raises the last three if the answer is not that of GitHub, or not all of it: a page of a proxy.
+            except (GithubException, OSError, AssertionError, TypeError, ValueError) as error:
                 wait = _wait(error, attempt)
                 if wait is None or attempt == TRIES - 1 or self._waited + wait > MOST_WAIT:
                     raise self._fault(error) from error

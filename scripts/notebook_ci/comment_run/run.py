@@ -73,7 +73,7 @@ def _post(inputs: CommentInputs, target: Target, results: Results, context: Cont
         return
     record.pull_request = client.open()
     if record.pull_request is None:
-        _skip("No open pull request has the commit of the run: it was closed, or has newer commits.", context, record)
+        _skip("The run has no open pull request, or several: it was closed, or has newer commits.", context, record)
         return
     writer = _Writer(inputs, target, results, context.directory)
     comment = client.keep_one(writer.key, writer.body)

@@ -78,7 +78,7 @@ def test_only_the_pull_request_of_the_run_gets_the_comment(pull_request: PullReq
         pull_request.api.pulls = pulls
         done = pull_request.follow(2, notebooks(train="KeyError"))
         assert (done.code, done.outputs["status"]) == (0, "skipped")
-        assert "No open pull request has the commit of the run: it was closed, or has newer commits." in done.log
+        assert "The run has no open pull request, or several: it was closed, or has newer commits." in done.log
     assert "run 1](" in pull_request.comment
     done = pull_request.follow(3, notebooks(train="passed"), head_repository=None)
     assert "The fork or the branch of the run was deleted." in done.log

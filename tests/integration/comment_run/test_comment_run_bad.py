@@ -37,6 +37,7 @@ def test_what_passes_is_waited_for(pull_request: PullRequest, illness: str, requ
         ("locked", "The conversation of pull request 5 is locked. Unlock it on its page."),
         ("overloaded", "GitHub failed: Server Error. See https://www.githubstatus.com, and run the job again later."),
         ("page", "did not answer as GitHub does: "),
+        ("half an answer", "did not answer as GitHub does: "),
     ],
 )
 def test_what_lasts_is_a_warning(pull_request: PullRequest, illness: str, message: str) -> None:
