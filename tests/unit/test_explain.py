@@ -137,7 +137,7 @@ BAD = {
     "no run": ((), {}, "/.notebook-ci/runs` has no records of a run."),
     "no folder": (("none",), {}, "none` is not a folder."),
     "a file": (("x.json",), {"x.json": "{}"}, "x.json` is not a folder."),
-    "two runs": (("x",), {"x/r/a.json": "{}", "x/s/a.json": "{}"}, "x` has no records of a run."),
+    "two runs": (("x",), {"x/r/a.json": "{}", "x/s/a.json": "{}"}, "x` has several folders with records. Name one"),
     "an empty folder": (("empty",), {"empty/x.txt": ""}, "empty` has no records of a run."),
     "not JSON": (("r",), {"r/a.json": "{"}, "a.json is not a notebook-ci record ("),
     "empty": (("r",), {"r/a.json": ""}, "a.json is not a notebook-ci record ("),

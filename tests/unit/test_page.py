@@ -101,11 +101,11 @@ def test_metrics_and_packages_are_compared_with_those_of_the_baseline() -> None:
 
 
 def test_all_else_that_differs_from_the_baseline_is_listed() -> None:
-    def run(commit: str, text: str, status: Any, *, met: bool) -> list[Record]:
+    def run(commit: str, text: str, status: Any, rows: int, *, met: bool) -> list[Record]:
         broken = Violation(
             kind="violation", severity="critical", expectation="expect_x", column="b", file="s", line=3, message="No."
         )
-        checked = RuleResult(data="d.csv", suite="s", suite_name="s", rows=3, violations=[] if met else [broken])
+        checked = RuleResult(data="d.csv", suite="s", suite_name="s", rows=rows, violations=[] if met else [broken])
         checked.met = ["expect_y of a", *(["expect_x of b"] if met else [])]
         pulled = PulledData(path="d.csv", pointer="d.csv.dvc", hash_name="md5", hash=text * 32, bytes=3, files=1)
         result = NotebookResult(path="t.ipynb", name="t.ipynb", status=status, parameters={"seed": 1, "text": text})
@@ -118,10 +118,12 @@ def test_all_else_that_differs_from_the_baseline_is_listed() -> None:
             BuildImageRecord(stage="build-image", image="i", image_id=f"sha256:{text * 64}"),
         ]
 
-    new, old = run("c" * 40, "e", "failed", met=False), run("c" * 40, "f", "passed", met=True)
+    new = run("c" * 40, "e", "failed", 1_234_568, met=False)
+    old = run("c" * 40, "f", "passed", 1_234_567, met=True)
     assert {each.name: (each.value, each.baseline) for each in of(*new, baseline=old).changes or []} == {
         "environment": ("e", "f"),
         "d.csv": ("e" * 12, "f" * 12),
+        "d.csv: rows": ("1,234,568", "1,234,567"),
         "d.csv: expect_x of b": ("not met", "met"),
         "t.ipynb": ("failed", "passed"),
         "t.ipynb: text": ('"e"', '"f"'),

@@ -160,8 +160,10 @@ class RunDirectory:
         if given and not is_folder(folder):
             raise InputError(f"{quote(str(folder))} is not a folder.", hint=hint)
         found = [path for path in (folder, *folder.glob("*/")) if any(path.glob("*.json"))]
-        if not found or (given and folder not in found and len(found) > 1):
+        if not found:
             raise InputError(f"{quote(str(folder))} has no records of a run.", hint=hint)
+        if given and folder not in found and len(found) > 1:
+            raise InputError(f"{quote(str(folder))} has several folders with records.", hint="Name one of them.")
         return cls(folder if folder in found else max(found, key=lambda path: path.stat().st_mtime))
 
     def take(self, stage: str, slug: str) -> StageFiles:

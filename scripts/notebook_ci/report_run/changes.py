@@ -84,4 +84,9 @@ def _change(name: str, value: Value, before: Value) -> Change:
 
 
 def _shown(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    match value:
+        case str():
+            return value
+        case int():  # as of rows
+            return f"{value:,}"
+    return f"{value:.6g}"
