@@ -252,7 +252,7 @@ Stages:
 {listed}
 
 `explain` prints why a run failed, where, and how to see it again: by default, the newest run in this folder.
-`report` writes the page about a run, by default about the newest, and opens it.
+`report` writes the page about a run, by default the newest run in this folder, and opens it with --open.
 `migrate-suite` rewrites Great Expectations suites of 0.x in the form of 1.x.
 `infer-requirements` writes requirements.in and requirements.txt from the imports of the notebooks.
 --plan shows what a stage would do, without running it. --json prints the records as JSON, for programs.
