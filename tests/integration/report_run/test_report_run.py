@@ -1,9 +1,12 @@
 """The page of a run, in a real browser."""
 
+import base64
 import dataclasses
 import json
+import random
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from html import escape
 from importlib.util import find_spec
@@ -16,6 +19,7 @@ from integration.attacks import armed, attack, png
 from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.records.run_directory import StageFiles
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
@@ -228,6 +232,32 @@ def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> No
     assert "left out: `max-size`" in page(done)
     assert re.search(r"does not show \d+ outputs? of notebooks: more than `max-size` \(10.0 kB\)", done.log)
     assert re.search(r"<th scope=\"row\">accuracy<td>0.5<td>0.5<td>", page(done)), "beside that of the baseline"
+
+
+def test_500_notebooks_are_a_page_in_time(workspace: Workspace) -> None:
+    """Each with ten cells, a table and a plot, which together are larger than the page may be."""
+    chance = random.Random(1)  # noqa: S311 - nothing secret
+    run = workspace.folder / "run"
+    (run / "execute-notebook").mkdir(parents=True)
+    results = []
+    for number in range(500):
+        plot = base64.b64encode(chance.randbytes(30_000 + 30 * number)).decode()
+        table = f"<table class='dataframe'>{f'<tr><td>{number}</td><td>{chance.random()}</td></tr>' * 20}</table>"
+        shown = [{"text/html": table}, {"image/png": plot}]
+        outputs = [{"output_type": "display_data", "metadata": {}, "data": data} for data in shown]
+        cells = [code(f"x = {cell}\nprint(x)") | {"outputs": outputs if cell == 5 else []} for cell in range(10)]
+        name = f"{number}.ipynb"
+        (run / "execute-notebook" / name).write_text(json.dumps(notebook(*cells)), encoding="utf-8")
+        output = f"execute-notebook/{name}"
+        results.append(NotebookResult(path=name, name=name, status="passed", output=output))
+    (run / ".notebook-ci-run").touch()
+    StageFiles("execute-notebook", run).write(ExecuteRecord(stage="execute-notebook", notebooks=results))
+    began = time.monotonic()
+    done = workspace.run("report-run", {"run-dir": "run"})
+    assert time.monotonic() - began < 10
+    assert done.record["notebooks"] == 500
+    assert 0 < done.record["left_out"] < 500
+    assert 15_000_000 < len(page(done)) < 21_000_000
 
 
 def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) -> None:
