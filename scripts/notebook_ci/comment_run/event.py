@@ -119,7 +119,7 @@ def _of_run(run: WorkflowRun, workspace: Workspace, *, as_check: bool) -> Target
         return "The fork or the branch of the run was deleted."
     if run.conclusion == "action_required":  # GitHub says so of a newcomer's run, and that it has completed
         return "The run has not begun: it waits for the approval of a maintainer."
-    result = run.conclusion if run.conclusion in {"success", "cancelled", "skipped"} else "failure"
+    result = run.conclusion if run.conclusion in {None, "success", "cancelled", "skipped"} else "failure"
     return Target(
         repository=here["repository"],
         url=here["url"],

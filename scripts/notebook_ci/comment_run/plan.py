@@ -34,6 +34,9 @@ def make(inputs: CommentInputs, workspace: Workspace) -> CommentPlan:
     if not workspace.environ.get(TOKEN):
         raise InputError(f"`{TOKEN}` is not set.", hint=f"Set it: `env: {{ {TOKEN}: ${{{{ github.token }}}} }}`.")
     if not found.result and inputs.when == "end":
+        if any(found.head):
+            hint = "Set `when` to `${{ github.event.action == 'requested' && 'start' || 'end' }}`."
+            raise InputError("The run has not ended, and `when` is `end`.", hint=hint)
         if not inputs.result:
             message = "`result` is not set, and without it, a job that was killed would look as if it had passed."
             raise InputError(

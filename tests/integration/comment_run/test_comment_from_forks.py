@@ -112,6 +112,13 @@ def test_a_run_that_did_not_pass_never_looks_green(pull_request: PullRequest, co
     assert ("✅" in pull_request.comment.partition("\n")[0]) == (conclusion == "skipped")
 
 
+def test_a_run_that_has_not_ended_has_not_failed(pull_request: PullRequest) -> None:
+    pull_request.api.pulls = [pull(5)]
+    done = pull_request.follow(1, conclusion=None)
+    assert (done.code, "The run has not ended, and `when` is `end`. Set `when` to" in done.log) == (2, True)
+    assert not pull_request.api.asked
+
+
 def broken() -> dict[str, tuple[Any, str]]:
     record = json.loads(json.dumps(vars(Record(stage="execute-notebook")) | {"problems": []}))
     return {
