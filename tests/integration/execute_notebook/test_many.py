@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from integration.suite import Workspace, notebook, wait_until
+from integration.suite import Workspace, copied_environment, notebook, wait_until
 
 SECONDS = 15  # in which a cancelled stage ends, with other tests beside it
 WHOLE = 400
@@ -52,6 +52,7 @@ def assert_nothing_is_left(workspace: Workspace) -> None:
 
 
 def test_many_notebooks(workspace: Workspace, kernel: Path) -> None:
+    kernel = copied_environment(kernel, workspace.base / "environment")  # others may touch the shared one meanwhile
     expected = write(workspace, WHOLE)
     process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"}, prefix=FEW_FILES)
     done = workspace.end(process, 900)
