@@ -256,7 +256,7 @@ WORKS = [
     ),
     Work(
         name="compare",
-        title="comparing the outputs of 100 notebooks, each with a table and a plot",
+        title="100 notebooks compared with their stored tables and plots",
         notebooks=notebooks.importing(100),
         contenders=[COMPARE],
         promises=[Limit(COMPARE, 10)],

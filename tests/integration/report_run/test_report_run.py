@@ -234,7 +234,7 @@ def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> No
 
 
 def test_500_notebooks_are_a_page_of_bounded_size(workspace: Workspace) -> None:
-    """Each with ten cells, a table and a plot, which together are larger than the page may be."""
+    """Their plots together are larger than the page may be."""
     chance = random.Random(1)  # noqa: S311 - nothing secret
     run = workspace.folder / "run"
     (run / "execute-notebook").mkdir(parents=True)
