@@ -219,7 +219,7 @@ def test_an_image_of_a_release(
     payload = {"action": "published", "release": {"tag_name": "v1.2"}}
     secrets = {"REGISTRY_PASSWORD": PASSWORD}
     given: dict[str, Any] = {"payload": payload, "timeout": SECONDS, "env": docker.environ, "secrets": secrets}
-    # One after the other: at once, in a whole run, act said that the good job had failed; alone it never did.
+    # One after the other: the second finds the environment in the cache.
     results = [consumer.run("release", workflow=f"{name}.yml", **given) for name in ("good", "bad")]
     good, bad = results[0].job("good/image"), results[1].job("bad/image")
     assert good.result == "success", good.log
