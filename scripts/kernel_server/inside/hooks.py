@@ -23,6 +23,9 @@ CONTROL_SECONDS = 2.0  # half a second before nbclient (0.11) terminates a kerne
 
 def install(shell: Any, shell_errors: str, message: str) -> None:
     end_in_order(shell)
+    # Let outputs wait until the worker reads them: ZeroMQ drops those beyond a thousand.
+    thread = shell.kernel.iopub_thread
+    thread.schedule(lambda: setattr(thread.socket, "sndhwm", 0))
     # ipykernel's `exit` only asks the kernel to end, which races with the next cells, and reads `exit(1)` as
     # "keep the kernel".
     type(shell.exiter).__call__ = lambda _, *code, **options: leave(*code, **options)

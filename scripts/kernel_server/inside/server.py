@@ -391,19 +391,17 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
 
 
 def keep_messages(app: Any, memory: int) -> None:
-    """Let outputs wait until the worker reads them: ZeroMQ drops those beyond a thousand. See `last_messages.py`."""
+    """Keep the last messages of the kernel: see `last_messages.py`."""
     last_messages = beside("last_messages")
     last_messages.replace_watch(sys.modules["ipykernel.iostream"].OutStream)
     init_iopub = app.init_iopub
 
-    def init_with_room(context: Any) -> None:
+    def init_and_keep(context: Any) -> None:
         del app.init_iopub
-        context.sndhwm = 0
         init_iopub(context)
-        del context.sndhwm
         app.iopub_thread.send_multipart = last_messages.keeping(app.iopub_thread.send_multipart, memory)
 
-    app.init_iopub = init_with_room
+    app.init_iopub = init_and_keep
 
 
 class ModulesHidden:

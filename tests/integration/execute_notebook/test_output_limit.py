@@ -1,5 +1,7 @@
 """How much of what a notebook writes is kept."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import errors
 from integration.refusals import run_here
-from integration.suite import Done, Workspace, notebook, texts
+from integration.suite import Done, Workspace, notebook, texts, wait_until
 from servers.shared import made_once
 
 
@@ -107,6 +109,28 @@ def test_no_message_of_a_flood_is_lost(workspace: Workspace, kernel: Path) -> No
         assert done.printed(f"printed{number}.ipynb").split() == [str(n) for n in range(4000)]
         [cell] = done.executed(f"shown{number}.ipynb")["cells"]
         assert ["".join(each["data"]["text/plain"]) for each in cell["outputs"]] == [str(n) for n in range(2500)]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_no_message_is_lost_while_the_worker_stands_still(workspace: Workspace, kernel: Path, start: str) -> None:
+    begin = "import time\nfrom pathlib import Path\nPath('ready').touch()"
+    wait = "while not Path('go').exists(): time.sleep(0.01)"
+    flood = "for n in range(4000): print(n, flush=True)"
+    workspace.write("a.ipynb", notebook(f"{begin}\n{wait}\n{flood}\nPath('printed').touch()"))
+    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": start})
+    ready, go, printed = (workspace.folder / name for name in ("ready", "go", "printed"))
+    assert wait_until(ready.exists, 60)
+    [worker] = workspace.workers()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        go.touch()
+        assert wait_until(printed.exists, 60)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    done = workspace.end(process, 60)
+    assert done.code == 0, done.log
+    assert done.notebooks["a.ipynb"]["kernel_start"] == start
+    assert done.printed("a.ipynb").split() == [str(n) for n in range(4000)]
 
 
 def test_an_error_stands_behind_whatever_was_left_out(workspace: Workspace, kernel: Path) -> None:
