@@ -11,7 +11,7 @@ import pytest
 from harness import Consumer, Machine, Result
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 from servers.mlflow import MlflowServer
-from workflows import copy, notebook, prepend, reuse, track
+from workflows import copy, notebook, prepend, track
 
 # It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -196,11 +196,9 @@ def docker(machine: Machine, engine: Engine) -> Iterator[Engine]:
         yield engine
 
 
-def test_an_image_of_a_release(
-    consumer: Consumer, docker: Engine, login_registry: Registry, base_image: str, kernel: Path
-) -> None:
+def test_an_image_of_a_release(consumer: Consumer, docker: Engine, login_registry: Registry, base_image: str) -> None:
     """One call pushes an image; the other one is stopped by a notebook, and neither logs in nor builds."""
-    reuse(consumer, kernel)
+    consumer.write("requirements.txt", "ipykernel\n")
     consumer.write("Dockerfile", f"FROM {base_image}\nCOPY notebooks /notebooks\n")
     prepend(consumer, '[build-image]\ndockerfile = "Dockerfile"\n')
     consumer.write("notebooks/good.ipynb", GOOD)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from harness import Consumer, uses
-from integration.suite import copied_environment
 
 OWN = "notebook-ci/notebook-ci/actions/{}@v1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,13 +57,12 @@ def prepend(consumer: Consumer, table: str) -> None:
 
 
 def reuse(consumer: Consumer, kernel: Path) -> None:
-    """Let setup-env find a copy of the environment `kernel`, and check it, which costs less than a new one.
+    """Let setup-env find the environment `kernel`, and check it, which costs less than a new one.
 
-    A copy, because a later run restores its cache there, while other tests use the environment.
+    Only for a single run: a second one would restore its cache there, while other tests use the environment.
     """
-    python = copied_environment(kernel, consumer.folder / "environment")
     consumer.write("requirements.txt", "ipykernel\nrich\n")
-    prepend(consumer, f"[setup-env]\nvenv = {json.dumps(str(python.parents[1]))}\n")
+    prepend(consumer, f"[setup-env]\nvenv = {json.dumps(str(kernel.parents[1]))}\n")
 
 
 def step(stage: str, name: str | None = None, **inputs: object) -> dict[str, Any]:
