@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import random
 import textwrap
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -37,6 +38,7 @@ ENCODED: dict[str, Callable[[str], str]] = {
     "HTML": html.escape,
     "HTML of JSON": lambda text: html.escape(json.dumps(text)[1:-1]),
     "XML": lambda text: quoteattr(text)[1:-1],
+    "form of Java": lambda text: quote_plus(text).replace("~", "%7E"),
 }
 VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=9)
 ALWAYS_THE_SAME = settings(derandomize=True, deadline=None, database=None)
@@ -102,6 +104,33 @@ def test_a_credential_is_found_over_lines_that_begin_like_escapes(around: str) -
         for gap in ("\n", r"\n", r"\r\n", r"\\n"):
             text = gap.join(_pieces("nr0123456789+nr/abcdefghij", width))
             assert masked(f"{around} {text}.") == f"{around} {HIDDEN}.", (width, gap)
+
+
+GAPS = ("", "\n", r"\n", r"\r\n", r"\\n", "\r\n\t ", "\\", "%0A", "n")
+
+
+@settings(ALWAYS_THE_SAME, max_examples=40)
+@given(
+    value=st.text("nrtu0189abXY._~-+/=&%\"'\\ é", min_size=9, max_size=70).map(str.strip),
+    chosen=st.lists(st.sampled_from(sorted(ENCODED)), min_size=1, max_size=4),
+    around=st.lists(st.text("nrtu01\\%& ", max_size=4), min_size=5, max_size=5),
+    chance=st.randoms(use_true_random=False),
+)
+@example(value="n0123456789", chosen=["plain"], around=["\\"] * 5, chance=random.Random(1))  # noqa: S311 - nothing secret
+@example(value=r"r01\nabcdefghijklmn", chosen=["plain", "JSON twice"], around=["\\"] * 5, chance=random.Random(2))  # noqa: S311 - nothing secret
+def test_the_fast_search_finds_what_a_search_for_each_spelling_finds(
+    value: str, chosen: list[str], around: list[str], chance: random.Random
+) -> None:
+    forget()
+    assume(masking.is_rare(value))
+    hide("MY_TOKEN", value)
+    shown = [ENCODED[name](value) for name in chosen]
+    gaps = chance.choices(GAPS, [90, *[1] * 8], k=500)
+    wrapped = ["".join(map("".join, zip(text, gaps, strict=False))) for text in shown]
+    text = "".join(map("".join, zip(around, [*wrapped, *shown], strict=False)))
+    known = masking._known
+    each = {(*match.span(), found.kind) for found in known._spellings for match in found.pattern.finditer(text)}
+    assert set(known.find(text, masking._in_ascii(text))) == each
 
 
 @settings(ALWAYS_THE_SAME, max_examples=50)

@@ -27,8 +27,8 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("OpenAI key", "sk", f"-[A-Za-z0-9]{{20,}}{_ENDS}"),
     ("PyPI token", "pypi", r"-AgE[\w-]{32,}"),
     ("private key", "----", rf"-BEGIN (?:[A-Z0-9]+ ){{0,2}}PRIVATE KEY(?: BLOCK)?-----{_BODY}"),
-    ("Slack token", "xo", r"x[abeoprs]-\d[\w-]{12,}"),
-    ("Slack token", "", r"xapp-\d-[\w-]{20,}"),
+    ("Slack token", "xox[abeoprs]", r"-\d[\w-]{12,}"),
+    ("Slack token", "xapp", r"-\d-[\w-]{20,}"),
     ("AWS access key", "A[KS]", f"IA[A-Z0-9]{{16}}{_ENDS}"),
     ("Google API key", "(?<![+/])A", r"Iza[\w-]{35}(?![\w/+-])"),
     ("Twilio key", "S", f"K[0-9a-f]{{32}}{_ENDS}"),
@@ -38,7 +38,7 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("JSON Web Token", "ey", r"J[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
 )
 _ALSO = {"G": ".", "J": "."}  # what else a text with such a credential contains: images in base64 do not
-_BEFORE = {"-": "(?<=[-ikt]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
+_BEFORE = {"-": "(?<=[-abeikoprst]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
 _URL = re.compile(r"/(?<=:/)/([^\s/:@]{0,100}):([^\s/@:'\"`<>{}$*\\]{6,})@")
 _PLACEHOLDER = re.compile("pass|pwd|secret|token|xxx|your", re.IGNORECASE)
 
