@@ -1,6 +1,7 @@
 """Parameters with secret values, and credentials that are not passed to notebooks."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ from notebook_ci.base import masking
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import StageInputs
+from notebook_ci.base.load_inputs import load
 from notebook_ci.base.masking import masked
 from notebook_ci.base.spellings import Known
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.environments.withheld import for_notebooks
 from notebook_ci.execute_notebook.secret_parameters import VARIABLES, values
+from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
 
 
@@ -25,6 +30,8 @@ def test_secrets_are_read_and_hidden() -> None:
     variables = VARIABLES.read("password: DB_PW\nkey: MY_KEY", "`secret-parameters`")
     assert values(variables, {"x": 1}, {"DB_PW": "h-unter2", "MY_KEY": "7"}) == {"password": "h-unter2", "key": "7"}
     assert masked("h-unter2, 7") == "***, 7"
+    assert values({"x": "DB_PW"}, {}, {"DB_PW": "of-a-file\n"}) == {"x": "of-a-file\n"}
+    assert masked("b2YtYS1maWxl, 6f662d612d66696c65") == "***, ***", "a notebook may strip it first"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,34 @@ def test_wrong_secret_parameters_are_refused_without_their_values(text: str, mes
         values(VARIABLES.read(text, "`secret-parameters`"), {"x": 1}, {"DB_PW": "a", "EMPTY": ""})
     assert raised.value.hint
     assert not {"h-unter2", "NOT_SET"} & set(str(raised.value).split("`"))
+
+
+NAMED = {"DB_PW": "h-unter22\n", "HOME": "/home/ann", "MY_PIN": "7"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'secret-parameters = """\nx: DB_PW # a comment\ny: MY_PIN\n"""',
+        "[execute-notebook.secret-parameters]\nx = 'DB_PW'\ny = 'NOT_SET'",
+        "secret-parameters = {x = 'HOME', y = 'DB_PW', z = 7, t = 2026-01-01}",
+        'secret-parameters = \'{"x":"DB_PW"}\'',
+    ],
+)
+def test_every_stage_hides_the_secrets_that_the_file_names(tmp_path: Path, table: str) -> None:
+    (tmp_path / "notebook-ci.toml").write_text(f"[execute-notebook]\n{table}\n")
+    load(StageInputs, "setup-env", [], io.StringIO(), Workspace(tmp_path, NAMED))
+    assert masked("h-unter22 /home/ann 7 aC11bnRlcjIy") == "*** /home/ann 7 ***"
+
+
+def test_a_later_stage_hides_the_secrets_of_the_notebooks(tmp_path: Path) -> None:
+    given: dict[str, object] = {"secret-parameters": {"password": "DB_PW"}}
+    StageFiles("execute-notebook-a", tmp_path).write(ExecuteRecord(stage="execute-notebook", inputs=given))
+    (tmp_path / "execute-notebook.json").write_text("[")  # by a notebook, as this pipe
+    os.mkfifo(tmp_path / "execute-notebook-b.json")
+    assert masked("h-unter22") == "h-unter22"
+    RunDirectory(tmp_path).hide_secrets(NAMED)
+    assert masked("h-unter22 /home/ann") == "*** /home/ann"
 
 
 CREDENTIALS = {

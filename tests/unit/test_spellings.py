@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from notebook_ci.base import masking
 from notebook_ci.base.masking import HIDDEN, hide, kinds, masked
-from notebook_ci.base.spellings import LONGEST, Known
+from notebook_ci.base.spellings import LONGEST, Known, Spelling
 
 ENCODED: dict[str, Callable[[str], str]] = {
     "plain": str,
@@ -129,7 +129,11 @@ def test_the_fast_search_finds_what_a_search_for_each_spelling_finds(
     wrapped = ["".join(map("".join, zip(text, gaps, strict=False))) for text in shown]
     text = "".join(map("".join, zip(around, [*wrapped, *shown], strict=False)))
     known = masking._known
-    each = {(*match.span(), found.kind) for found in known._spellings for match in found.pattern.finditer(text)}
+    each = {
+        (*match.span(), "value of `MY_TOKEN`")
+        for known_text in known._texts
+        for match in Spelling("", known_text).pattern.finditer(text)
+    }
     assert set(known.find(text, masking._in_ascii(text))) == each
 
 

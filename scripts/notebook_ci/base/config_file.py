@@ -8,7 +8,8 @@ from typing import Any
 
 from notebook_ci.base.errors import InputError, Problem, located
 from notebook_ci.base.files import parse_toml, read_text
-from notebook_ci.base.inputs import CONFIG, Input, unknown
+from notebook_ci.base.inputs import CONFIG, SECRETS, Input, unknown
+from notebook_ci.base.masking import learn_named
 from notebook_ci.base.texts import quote
 from notebook_ci.base.working_directory import INPUT
 from notebook_ci.base.workspace import Workspace
@@ -19,17 +20,21 @@ TABLES = (*ALL_STAGES, "pipeline")
 DECIDING = (INPUT, "config")  # the inputs that decide which file is read
 
 
-def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
-    """Return the values for a stage from the file that was named, or else from `notebook-ci.toml`, if it exists."""
+def read(workspace: Workspace, named: str, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
+    """Return the values for a stage from the file that was named, or else from `notebook-ci.toml`, if it exists.
+
+    From now on, the secrets that the file names for notebooks are hidden.
+    """
     file = named or CONFIG  # as the user knows it
-    if not named and not (cwd / file).exists():
+    if not named and not (workspace.cwd / file).exists():
         return {}
-    text = read_text(cwd / file, file)
+    text = read_text(workspace.cwd / file, file)
     tables = parse_toml(text, file)
     for name, table in tables.items():
         with located(file, _line(text, rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")):
             if name not in TABLES or not isinstance(table, dict):
                 raise _not_of_a_stage(file, name, table, stage, inputs)
+    learn_named(tables.get("execute-notebook", {}).get(SECRETS), workspace.environ)
     values = {}
     known = {name: item for name, item in inputs.items() if name not in DECIDING}
     shared = {name: item.also_in for name, item in known.items() if name in tables.get(item.also_in, {})}

@@ -14,6 +14,7 @@ from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.base.values import PATH, SLUG, Kind
 
 CONFIG = "notebook-ci.toml"
+SECRETS = "secret-parameters"  # the input of execute-notebook whose values all stages hide
 
 
 def given(

@@ -58,7 +58,7 @@ def load(
     given = (_of_step(stdin.read(), inputs) if FROM_STDIN in argv else {}) | flags
     direct = {name: value for name, (value, _) in given.items()}
     workspace = working_directory.enter(direct.get(working_directory.INPUT, ""), workspace)
-    values = config_file.read(workspace.cwd, direct.get("config", ""), stage, inputs) | direct
+    values = config_file.read(workspace, direct.get("config", ""), stage, inputs) | direct
     texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
     loaded = model(**{inputs[name].field: value for name, value in values.items()}, texts=texts)
     loaded.check()

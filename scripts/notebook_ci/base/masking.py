@@ -59,16 +59,26 @@ def learn(environ: Mapping[str, Any]) -> None:
     """Hide the credentials of an environment from now on, in all their spellings."""
     public = " ".join([__file__, *(environ.get(name, "") for name in _PATHS)])
     for name, value in environ.items():
-        for credential in dict.fromkeys(map(str.strip, _credentials({name: value}))):
-            if credential not in public:
+        for credential in _credentials({name: value}):
+            if credential.strip() not in public:
                 hide(name, credential)
+
+
+def learn_named(secret_parameters: object, environ: Mapping[str, str]) -> None:
+    """Hide the values of the variables that an input `secret-parameters` names, in a stage that does not take it.
+
+    `secret_parameters` is a map, or its text, which not every stage can parse.
+    """
+    for name in re.findall(r":\s*[\"']?([A-Za-z_]\w*)", str(secret_parameters)):
+        if name not in _PATHS:
+            hide(name, environ.get(name, ""))
 
 
 def hide(name: str, credential: str) -> None:
     """Hide a credential from now on, in all its spellings. `name` is the variable that has it."""
     # GitHub, uv and docker show single lines of a credential.
     lines = (line.strip() for line in credential.splitlines() if len(line) > _LONG_LINE)
-    for text in filter(is_rare, {credential, unquote(credential), *lines}):
+    for text in filter(is_rare, {credential.strip(), unquote(credential.strip()), *lines}):
         _known.add(f"value of `{name}`", text)
 
 

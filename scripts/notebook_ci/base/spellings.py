@@ -42,16 +42,16 @@ class Known:
     """Credentials to find. 100 MB of text take less than a second, unless it has some, or many are short."""
 
     def __init__(self) -> None:
-        self._spellings: set[Spelling] = set()
+        self._texts: set[str] = set()
         self._by_word: dict[int, list[Spelling]] = defaultdict(list)
         self._short: list[Spelling] = []
 
     def add(self, kind: str, credential: str) -> None:
         for text in {part for start in _starts(credential) for part in _spelt(credential[start : start + LONGEST])}:
-            spelling = Spelling(kind, text)
-            if spelling in self._spellings:
+            if text in self._texts:
                 continue
-            self._spellings.add(spelling)
+            self._texts.add(text)
+            spelling = Spelling(kind, text)
             window = spelling.anchor[-_WINDOW:]
             if len(window) < _WINDOW:
                 self._short.append(spelling)

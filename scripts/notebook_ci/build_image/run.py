@@ -78,6 +78,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     Raises CheckFailed if the Dockerfile or the packages have an error, SurroundingsError if engine, registry or network
     failed.
     """
+    context.run_directory.hide_secrets(context.environ)
     revision = Revision.of(context)
     if not (planned.tags or revision.commit):
         hint = "Set `tags`, or commit (on a runner, check out with `actions/checkout`)."

@@ -11,6 +11,7 @@ from notebook_ci.base import systems
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.launcher import own_command
+from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace
@@ -50,6 +51,7 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
     Raises InputError if an input is wrong or there is nothing to log, and SurroundingsError if it could not be logged
     and `on-error` is not `warn`.
     """
+    context.run_directory.hide_secrets(context.environ)
     try:
         target = planned.store or store.find(inputs.tracking_uri, context)
         _log(inputs, target, context, record)
@@ -79,8 +81,8 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
         records,
         context.run_directory.path,
         identity=source.identity(context.run_directory.path / f"{first}.json", inputs.slug, context),
-        name=record.run_name,
-        context=source.tags(origin, context),
+        name=masked(record.run_name),
+        context=masked(source.tags(origin, context)),  # of git, unlike the records
     )
     record.identity = described.identity
     for notice in described.notices:

@@ -19,6 +19,8 @@ from typing import Any
 
 from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.files import is_folder, read_text, unwritable, write
+from notebook_ci.base.inputs import SECRETS
+from notebook_ci.base.masking import learn_named
 from notebook_ci.base.texts import quote
 from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
@@ -199,10 +201,21 @@ class RunDirectory:
 
         Raises InputError if a file in the directory is not a record of this version.
         """
-        # A notebook may create a link or a pipe here: only regular files are records.
-        files = [path for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)]
-        found = {path.stem: read(path) for path in files}
+        found = {path.stem: read(path) for path in self._files("*.json")}
         return dict(sorted(found.items(), key=lambda item: (item[1].started, item[0])))
+
+    def _files(self, pattern: str) -> list[Path]:
+        # A notebook may create a link or a pipe here: only regular files are records.
+        return [path for path in self.path.glob(pattern) if stat.S_ISREG(path.lstat().st_mode)]
+
+    def hide_secrets(self, environ: Mapping[str, str]) -> None:
+        """Hide the values of the variables that earlier steps of this job have given to notebooks as secrets.
+
+        Not for the records of a stranger, who could name any variable.
+        """
+        for path in self._files("execute-notebook*.json"):
+            with contextlib.suppress(InputError):  # left to those who need the record
+                learn_named(read(path).inputs.get(SECRETS), environ)
 
     def records_of(self, directory: str) -> dict[str, Record]:
         """Return the records of a project: of stages in this folder of the repository and below. Raises as `records`.

@@ -36,6 +36,7 @@ class Page:
 
 def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: ReportRunRecord) -> None:
     """Write the page. Raises InputError if there is nothing to show, or a record cannot be read."""
+    context.run_directory.hide_secrets(context.environ)
     page = make(
         context.run_directory,
         planned.baseline,

@@ -35,6 +35,7 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
     Raises CheckFailed if pytest did not end as it should, InputError if it refuses the inputs or finds no tests, and
     SurroundingsError if the environment cannot run it.
     """
+    context.run_directory.hide_secrets(context.environ)
     passed = for_notebooks(context.environ, inputs.pass_env, context)
     interpreter = tried(find(inputs.python, inputs.slug, context.run_directory, context))
     if planned.notebooks:
