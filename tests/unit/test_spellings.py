@@ -106,6 +106,26 @@ def test_a_credential_is_found_over_lines_that_begin_like_escapes(around: str) -
             assert masked(f"{around} {text}.") == f"{around} {HIDDEN}.", (width, gap)
 
 
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_credential_is_hidden_in_lines_that_come_one_by_one(name: str) -> None:
+    hide("MY_TOKEN", "abc0123456789+nr/defghij")
+    text = ENCODED[name]("abc0123456789+nr/defghij")
+    for cut in (12, len(text) - 1):
+        shown: list[str] = []
+        lines = masking.Lines(shown.append)
+        told = ["first", f"before: {text[:cut]}", f"  {text[cut:]}", *["after"] * 40]
+        for line in told:
+            lines.add(line)
+        assert shown[0] == "first", "it begins nothing"
+        assert shown[-1] == "after"
+        lines.end()
+        assert "\n".join(map(masked, shown)) == masked("\n".join(told)) != "\n".join(told)
+    endless = masking.Lines(shown.append)
+    for _ in range(1000):
+        endless.add("abc012")
+    assert shown[-1].count("abc012") > 50
+
+
 GAPS = ("", "\n", r"\n", r"\r\n", r"\\n", "\r\n\t ", "\\", "%0A", "n")
 
 

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -34,6 +34,7 @@ _PATHS = (
 )
 _LONG_LINE = 12
 _SHORTEST = 6
+_MOST_HELD = 100  # lines
 # Names in the structure of a notebook or a record: hiding one would spoil the file.
 _STRUCTURE = re.compile("[a-z_/]+")
 _known = Known()
@@ -48,6 +49,24 @@ def masked(value: Any) -> Any:
         case dict() | list() if _finds("\0".join(_texts(value))):
             return _all_hidden(value)
     return value
+
+
+class Lines:
+    """Takes lines one by one, and passes them on; several at once where a credential may be wrapped over them."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._held: list[str] = []
+
+    def add(self, line: str) -> None:
+        self._held.append(line)
+        if len(self._held) > _MOST_HELD or not _known.may_go_on("\n".join(self._held)):
+            self.end()
+
+    def end(self) -> None:
+        if self._held:
+            self._write("\n".join(self._held))
+        self._held.clear()
 
 
 def kinds(value: Any) -> list[str]:

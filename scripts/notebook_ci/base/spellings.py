@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 LONGEST = 64  # characters of a part; longer credentials are known by their parts
 _WORD = 8  # bytes
+_BEGIN = 4  # characters by which a credential that goes on in the next line is known
 _WINDOW = 2 * _WORD - 1  # bytes: wherever it stands in a text, it contains an aligned word
 _IN_GAPS = b" \t\r\nnr\\"
 # A line break, also an escaped one, and what indents the next line; backslashes that quote the next character.
@@ -43,6 +44,7 @@ class Known:
 
     def __init__(self) -> None:
         self._texts: set[str] = set()
+        self._begins: set[str] = set()
         self._by_word: dict[int, list[Spelling]] = defaultdict(list)
         self._short: list[Spelling] = []
 
@@ -51,6 +53,7 @@ class Known:
             if text in self._texts:
                 continue
             self._texts.add(text)
+            self._begins.add(text[:_BEGIN])
             spelling = Spelling(kind, text)
             window = spelling.anchor[-_WINDOW:]
             if len(window) < _WINDOW:
@@ -66,6 +69,11 @@ class Known:
         found = {id(spelling): spelling for word in words for spelling in self._by_word[word]}
         for spelling in [*found.values(), *(each for each in self._short if each.anchor in data)]:
             yield from ((*match.span(), spelling.kind) for match in spelling.pattern.finditer(text))
+
+    def may_go_on(self, text: str) -> bool:
+        """Return whether a credential that begins near the end of a text may go on in the next line."""
+        end = "".join(text[-2 * LONGEST :].split())
+        return any(end[start : start + _BEGIN] in self._begins for start in range(len(end)))
 
 
 def _compact(data: bytes) -> bytes:

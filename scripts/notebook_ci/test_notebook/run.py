@@ -7,6 +7,7 @@ from pathlib import Path
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import sha256
+from notebook_ci.base.masking import Lines
 from notebook_ci.base.process import Argument, Completed, Deadline
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.conda.activation import activated
@@ -77,14 +78,15 @@ def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline
         nonlocal left
         left -= len(line) + 1
         if left >= 0:
-            write_line(line)
+            lines.add(line)
 
     with context.console.streaming() as write_line:
+        lines = Lines(write_line)
         ended = process.run(command, env=env, cwd=context.cwd, timeout=deadline, on_line=show)
+        lines.end()
         if left < 0:
             write_line(f"[... {-left} characters are not shown, except the last {LAST_LINES} lines ...]")
-            for line in ended.output.splitlines()[-LAST_LINES:]:
-                write_line(line)
+            write_line("\n".join(ended.output.splitlines()[-LAST_LINES:]))
     return ended
 
 

@@ -1,4 +1,4 @@
-"""Of 200 secrets that notebooks show in every encoding, nothing is left in what a chain writes."""
+"""Of 200 secrets that notebooks, tests and data show in every encoding, nothing is left in what the stages write."""
 
 import json
 import random
@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from integration.suite import Workspace, notebook
+from integration.suite import Done, Workspace, notebook, parameters
 
 CHANCE = random.Random(5)  # noqa: S311 - not for secrets
 LETTERS = string.ascii_letters + string.digits
@@ -22,6 +22,8 @@ FORMATS = [
     )
     for _ in range(20)
 ]
+# A value whose variable does not look like a credential: only `secret-parameters` says that it is one.
+PHRASE = "correct-horse/battery&staple+9"
 ENCODERS = """
 import base64, html, json, textwrap, urllib.parse
 def encoded(value):
@@ -44,8 +46,34 @@ def show(value):
         print(piece, end="", flush=True)
 known = [value for name, value in sorted(os.environ.items()) if name.startswith("TEAM_")]
 """
+TESTS = f"""{ENCODERS}
+import os, pytest
+PHRASE = os.environ["STUDY_PHRASE"]
+@pytest.mark.parametrize("value", [PHRASE, os.environ["TEAM_7_TOKEN"]])
+def test_tells(value):
+    print(*encoded(value), sep="\\n")
+    assert value == list(encoded(value))
+"""
+SUITE = {
+    "name": "team",
+    "expectations": [{"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "a", "value_set": ["x"]}}],
+}
 SHOW = "for value in known[{}::5]:\n    show(value)"
+SHOW_PHRASE = """
+show(phrase)
+import sys
+sys.stdout.write("100%\\r" + phrase[:5])
+sys.stdout.write(phrase[5:] + "\\r200%\\n")
+first = display({"text/plain": phrase[:9]}, raw=True, display_id="x")
+display({"application/vnd.team+json": {phrase: [[phrase]]}, "text/latex": phrase}, raw=True, metadata={phrase: phrase})
+display({"image/svg+xml": f"<svg><text>{phrase}</text></svg>"}, raw=True, display_id="x", update=True)
+print(dict(os.environ))
+"""
 FAIL = "raise RuntimeError(' '.join(text for value in known[:20] for text in encoded(value)))"
+
+
+def told(done: Done) -> dict[str, str]:
+    return {"log": done.log, "summary": done.summary, "outputs": repr(done.outputs)}
 
 
 def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path) -> None:
@@ -54,21 +82,41 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path) -> None:
     cells = [ENCODE, *(SHOW.format(number) for number in range(5)), shown]
     workspace.write("shows.ipynb", notebook(*cells))
     workspace.write("fails.ipynb", notebook(ENCODE, FAIL))
-    toml = f'[execute-notebook]\npython = "{kernel}"\npass-env = "TEAM_*"\nhtml = true\nlog-outputs = true\n'
-    workspace.write("notebook-ci.toml", toml + f'[log-run]\ntracking-uri = "sqlite:///{workspace.folder}/mlflow.db"\n')
-    done = workspace.run("pipeline", {"stages": "execute-notebook\nlog-run\nreport-run"}, environ=KNOWN)
-    assert done.code == 1, done.log[-3000:]
+    workspace.write("gets.ipynb", notebook(ENCODE, parameters("phrase = ''"), SHOW_PHRASE, "raise KeyError(phrase)"))
+    workspace.write("tests/test_tells.py", TESTS)
+    workspace.write("suite.json", json.dumps(SUITE))
+    workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *list(KNOWN.values())[:9]]) + "\n")
+    toml = f'[log-run]\ntracking-uri = "sqlite:///{workspace.folder}/mlflow.db"\n[test-notebook]\npython = "{kernel}"\n'
+    toml += 'pytest-args = "-p no:cacheprovider"\n'
+    workspace.write("notebook-ci.toml", f'{toml}[validate-data]\ndata = "data.csv"\nsuite = "suite.json"\n')
+    sources = {path for path in workspace.folder.rglob("*") if path.is_file()}
+    given = {"secret_parameters": "phrase: STUDY_PHRASE", "pass_env": "TEAM_*", "html": "true", "log_outputs": "true"}
+    environ = {**KNOWN, "STUDY_PHRASE": PHRASE}
+    steps = [
+        workspace.execute(kernel, environ, **given),
+        workspace.run("test-notebook", {"pass-env": "TEAM_*\nSTUDY_*"}, environ=environ),
+        workspace.run("pipeline", {"stages": "validate-data\nlog-run\nreport-run"}, environ=environ),
+    ]
+    assert [done.code for done in steps] == [1, 1, 1], [done.log[-3000:] for done in steps]
     # What is uploaded: MLflow's files are in the workspace. Copies are searched once.
-    sources = {workspace.folder / name for name in ("shows.ipynb", "fails.ipynb", "notebook-ci.toml")}
     paths = [path for root in (workspace.folder, workspace.runner_temp) for path in root.rglob("*") if path.is_file()]
     files = {path.read_bytes(): str(path) for path in paths if path not in sources}
-    files |= {done.log.encode(): "log", done.summary.encode(): "summary", repr(done.outputs).encode(): "outputs"}
+    files |= {text.encode(): name for done in steps for name, text in told(done).items()}
     written = {path.name: path.read_bytes() for path in paths if path not in sources}
-    assert {"report.html", "junit.xml", "shows.html", "mlflow.db", "log-run.json"} <= written.keys()
-    assert "✓ shows.ipynb" in done.log, "it failed where it should, and nowhere before"
+    assert {
+        "report.html",
+        "junit.xml",
+        "shows.html",
+        "mlflow.db",
+        "log-run.json",
+        "validate-data.json",
+    } <= written.keys()
+    assert "✓ shows.ipynb" in steps[0].log, "it failed where it should, and nowhere before"
+    assert steps[1].outputs["failed"] == "2"
+    assert written["validate-data.json"].count(b"***") > 10
     encoders: dict[str, Any] = {}
     exec(ENCODERS, encoders)  # noqa: S102 - as the notebook does
-    planted = {text for value in KNOWN.values() for text in encoders["encoded"](value)} | set(FORMATS)
+    planted = {text for value in environ.values() for text in encoders["encoded"](value)} | set(FORMATS)
     # In two streams, HTML and Markdown, and twice in JSON.
     assert written["shows.ipynb"].count(b"***") > 100 * 12 * 5
     assert written["fails.ipynb"].count(b"***") > 20 * 12
