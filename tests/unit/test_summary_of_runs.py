@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.log_run.run import in_summary
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.report_run import plan
 from notebook_ci.summary.of_run import render
 from unit.test_summary import DATA, ENVIRONMENT, LOG, execution, failed, headline, passed, rendered, with_error
 
@@ -28,6 +30,21 @@ def test_the_last_step_sums_up_all_and_shows_its_own_details(tmp_path: Path) -> 
     assert [each.stage for each in of_other] == ["dvc-pull", "log-run"]
     (tmp_path / "broken.json").write_text("{")
     assert in_summary(LOG, run) == ([LOG], [LOG])
+
+
+def test_steps_after_the_comparison_show_how_metrics_changed(tmp_path: Path) -> None:
+    run, report = RunDirectory(tmp_path), ReportRunRecord(stage="report-run", started="2")
+    executed = execution(passed("a.ipynb", metrics={"accuracy": 0.75}))
+    executed.merge_metrics()
+    compared = dataclasses.replace(report, baseline_metrics={"accuracy": 0.5})
+    for record in (executed, compared):
+        run.take(record.stage, "").write(record)
+    for found in (in_summary(LOG, run), plan.in_summary(compared, run)):
+        rows = re.findall("^.*`accuracy`.*$", render(*found), re.MULTILINE)
+        assert [re.split(r"[| ]+", row)[1:-1] for row in rows] == [["`accuracy`", "0.75", "+0.25", "`a.ipynb`"]]
+    assert plan.in_summary(report, run) == ([report], [report])
+    run.path.joinpath("report-run.json").unlink()
+    assert "accuracy" not in render(*in_summary(LOG, run)), "the steps before have shown it"
 
 
 def test_the_last_step_says_why_it_failed_if_its_headline_is_about_another() -> None:

@@ -24,7 +24,7 @@ from notebook_ci.records.log_run import LoggedRun, LogRunRecord
 from notebook_ci.records.record import Record
 from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
-from notebook_ci.records.shards import joined
+from notebook_ci.records.shards import whole_run
 
 MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
 
@@ -94,10 +94,7 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
 
 def in_summary(record: LogRunRecord, run_directory: RunDirectory) -> tuple[list[Record], list[Record]]:
     """Return the records of the whole run: log-run is its last step. The steps before have shown their own details."""
-    others: dict[str, Record] = {}
-    with contextlib.suppress(InputError):  # log-run has failed for the same reason
-        others = joined(_records(run_directory, record.source.get("directory", "")))
-    return [*others.values(), record], [record]
+    return whole_run(record, run_directory), [record]
 
 
 def _records(run_directory: RunDirectory, directory: str) -> dict[str, Record]:

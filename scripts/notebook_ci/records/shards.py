@@ -1,12 +1,15 @@
 """The records of a merged run, as if its shards had been one job."""
 
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
 
+from notebook_ci.base.errors import InputError
 from notebook_ci.records.collect_runs import CollectRunsRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory
 
 
 def joined(records: Mapping[str, Record]) -> dict[str, Record]:
@@ -30,3 +33,11 @@ def joined(records: Mapping[str, Record]) -> dict[str, Record]:
             agreed = len(names) == 1 and stage not in records
             others |= {stage: dataclasses.replace(record, slug="")} if agreed else {name: record}
     return dict(sorted(others.items(), key=lambda item: (item[1].started, item[0])))
+
+
+def whole_run(last: Record, run_directory: RunDirectory) -> list[Record]:
+    """Return the records of the project's other stages, and at the end that of the stage which sums them up."""
+    found: dict[str, Record] = {}
+    with contextlib.suppress(InputError):  # the last stage has failed for the same reason
+        found = joined(run_directory.records_of(last.source.get("directory", "")))
+    return [*(each for each in found.values() if each.stage != last.stage), last]

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.record import Record
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.shards import whole_run
 from notebook_ci.report_run.model import ReportInputs
 
 
@@ -28,3 +31,8 @@ def baseline(given: str, workspace: Workspace) -> RunDirectory | None:
         return RunDirectory.existing(given, workspace) if given else None
     except InputError as error:
         raise InputError(f"`baseline` cannot be used: {error.message}", hint=error.hint) from error
+
+
+def in_summary(record: ReportRunRecord, run_directory: RunDirectory) -> tuple[list[Record], list[Record]]:
+    """Return the records of the whole run if there is a baseline: only then it is known how their metrics changed."""
+    return whole_run(record, run_directory) if record.baseline_metrics else [record], [record]

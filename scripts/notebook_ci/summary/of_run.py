@@ -89,11 +89,12 @@ def brief(records: Sequence[Record], detailed: Sequence[Record], links: Links, *
     failed = every_failure(detailed)
     is_only = len(every_failure(records)) == 1
     listed = [_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]]
+    baseline = _baseline(records)  # the steps before have shown their metrics, but not how they changed
     return Brief(
         headline=_headline(records, links, unrecorded),
         failures=[*listed, markdown.rest(len(failed) - markdown.MOST_LISTED)],
         stages=table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
-        metrics=_metrics(detailed, _baseline(records)),
+        metrics=_metrics(records if baseline else detailed, baseline),
     )
 
 
