@@ -3,18 +3,20 @@
 Needs Chromium (Debian: `chromium`; GitHub's runners have Chrome). Without it the tests are skipped.
 """
 
+import base64
 import json
+import os
 import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -40,6 +42,54 @@ document.querySelector("iframe").onload = (event) => {
 </script>"""
 
 
+KEYS = {"Tab": 9, "Enter": 13}
+
+
+class Session:
+    """A page that a person uses: with real keys, and a printer. By the DevTools protocol, over pipes."""
+
+    def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
+        self._source, self._target, self._number = source, target, 0
+        self._session: dict[str, str] = {}
+        created = self.ask("Target.createTarget", url="about:blank")
+        self._session = {"sessionId": self.ask("Target.attachToTarget", flatten=True, **created)["sessionId"]}
+        self.ask("Page.enable")
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        job = {"id": self._number, "method": method, "params": parameters, **self._session}
+        self._target.write(json.dumps(job).encode() + b"\0")
+        self._target.flush()
+        return self._next(lambda message: message.get("id") == self._number)["result"]
+
+    def _next(self, is_it: Callable[[Any], bool]) -> Any:
+        while True:
+            message = json.loads(b"".join(iter(lambda: self._source.read(1), b"\0")))
+            if is_it(message):
+                return message
+
+    def load(self, url: str) -> None:
+        self.ask("Page.navigate", url=url)
+        self._next(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def run(self, script: str) -> Any:
+        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=KEYS[key], **text)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=KEYS[key])
+
+    def type(self, text: str) -> None:
+        self.ask("Input.insertText", text=text)
+
+    def printed(self) -> bytes:
+        """Return a PDF."""
+        return base64.b64decode(self.ask("Page.printToPDF")["data"])
+
+
 @dataclass
 class Browser:
     """Loads pages.
@@ -61,14 +111,36 @@ class Browser:
     _look: str = LOOK
     _served: bool = False
 
+    @property
+    def _command(self) -> list[str]:
+        flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
+        hosts = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        return [self.program, *flags.split(), f"--user-data-dir={self.profile}", hosts]
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        theirs, ours = os.pipe(), os.pipe()  # pairs: to read, to write
+        pipes = ["bash", "-c", f'exec "$@" 3<&{theirs[0]} 4>&{ours[1]}', "bash"]
+        command = [*pipes, *self._command, "--remote-debugging-pipe"]
+        with subprocess.Popen(command, pass_fds=(theirs[0], ours[1]), stderr=subprocess.DEVNULL) as process:
+            os.close(theirs[0])
+            os.close(ours[1])
+            with open(ours[0], "rb") as source, open(theirs[1], "wb") as target:
+                yield Session(source, target)
+            # The browser ends with its pipes.
+
+    def serve(self, page: str) -> str:
+        """Return the address of a page, without a frame around it."""
+        self._page = page
+        return f"http://127.0.0.1:{self.port}/page"
+
     def load(self, page: str, look: str = LOOK, *, is_dark: bool = False) -> dict[str, Any]:
         """Load a page in a frame, and return what is seen of it, if it is still there. See `hits` for what it asked."""
         self._page, self._look, self._served = page, look, False
         self.hits.clear()
-        flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --dump-dom"
-        flags += " --enable-logging=stderr" + (" --blink-settings=preferredColorScheme=0" if is_dark else "")
-        command = [self.program, *flags.split(), f"--user-data-dir={self.profile}", "--virtual-time-budget=4000"]
-        command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"http://127.0.0.1:{self.port}/"]
+        flags = "--dump-dom --virtual-time-budget=4000 --enable-logging=stderr"
+        flags += " --blink-settings=preferredColorScheme=0" if is_dark else ""
+        command = [*self._command, *flags.split(), f"http://127.0.0.1:{self.port}/"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert self._served, done.stderr
         self.console = re.findall(r":CONSOLE.*\] (.*)", done.stderr)

@@ -29,14 +29,13 @@ class Renderer:
     def cell(self, cell: ExecutedCell, *, element: str, seconds: float | None, is_failed: bool) -> Iterator[Piece]:
         """Yield a cell as an element with the ID `element`."""
         if cell.kind == "markdown":
-            yield Piece(f'<div class="markdown" tabindex="0">{self._of_markdown(cell)}</div>\n')
+            yield Piece(f'<div class="markdown" id="{element}" tabindex="0">{self._of_markdown(cell)}</div>\n')
             return
         title = f"cell {cell.number}" if cell.number else "parameters"
         took = f" · {seconds:.2f} s" if seconds is not None else ""
         failed = " failed" if is_failed else ""
-        yield Piece(
-            f'<section class="cell{failed}" id="{element}" aria-label="{title}"><p class="meta">{title}{took}</p>'
-        )
+        start = f'<section class="cell{failed}" id="{element}" aria-label="{title}" tabindex="-1">'
+        yield Piece(f'{start}<p class="meta">{title}{took}</p>')
         if cell.source:
             yield Piece(f'<pre class="source" tabindex="0"><code>{escape(cell.source)}</code></pre>')
         for output in cell.outputs:

@@ -22,7 +22,7 @@ from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.records.run_directory import StageFiles
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
-from servers.browser import Browser, browser
+from servers.browser import Browser, Session, browser
 
 SHOWING = f"""
 from IPython.display import HTML, display
@@ -98,9 +98,23 @@ def look(width: int, axe: str = "") -> str:
     return LOOK.replace("WIDTH", str(width)).replace("AXE", json.dumps(axe).replace("</", "<\\/"))
 
 
+FOCUSABLE = "[...document.querySelectorAll('a[href], summary, input, select, [tabindex=\"0\"]')]"
+REACHABLE = f"{FOCUSABLE}.map((each, n) => each.checkVisibility() ? n : -1).filter((each) => each >= 0)"
+FOCUSED = f"""(() => {{
+  const focused = document.activeElement, style = getComputedStyle(focused)
+  return [{FOCUSABLE}.indexOf(focused), `${{style.outlineStyle}} ${{style.outlineWidth}}`]
+}})()"""
+
+
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def user(chromium: Browser) -> Iterator[Session]:
+    with chromium.session() as started:
         yield started
 
 
@@ -192,6 +206,37 @@ def test_axe_finds_what_nobody_can_read(run: tuple[Workspace, Done], chromium: B
     wrong = without_policy(page(run[1])).replace("<main>", '<main><p style="color: #bbb; background: #fff">pale</p>')
     seen = chromium.load(wrong, look(1000, axe()))
     assert ["serious", "color-contrast"] in [each[:2] for each in seen["violations"]]
+
+
+def test_the_keyboard_reaches_everything(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
+    user.load(chromium.serve(page(run[1])))
+    reachable, reached = user.run(REACHABLE), []
+    assert len(reachable) > 10
+    for _ in reachable:
+        user.press("Tab")
+        reached.append(user.run(FOCUSED))
+    assert reached == [[each, "solid 2px"] for each in reachable], "in the order of the page, each with an outline"
+    search = reachable.index(user.run(f"{FOCUSABLE}.indexOf(document.querySelector('[type=search]'))"))
+    user.press("Tab")
+    for _ in reachable[: search + 1]:
+        user.press("Tab")
+    user.type("price['PRICE']")
+    user.press("Tab")
+    user.press("Tab")
+    found = user.run("document.activeElement.outerHTML")
+    user.press("Enter")
+    name = re.fullmatch(r'<a href="#(n\d+-c2)">fails.ipynb, cell 2</a>', found)
+    assert name, "the search leads to the cell"
+    assert user.run("new Promise((resolve) => setTimeout(() => resolve(document.activeElement.id), 100))") == name[1]
+
+
+def test_paper_shows_the_cells_that_failed(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
+    """Only what is printed has a target for the links to it."""
+    text = page(run[1])
+    (cell,) = re.findall(r'<article.*?href="#(n\d+-c\d+)">fails', text)
+    for shown, is_printed in ((text, True), (without_policy(text).replace("beforeprint", "never"), False)):
+        user.load(chromium.serve(shown))
+        assert (f"/{cell}".encode() in user.printed()) == is_printed
 
 
 def test_the_page_is_in_the_record(run: tuple[Workspace, Done]) -> None:
