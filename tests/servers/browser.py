@@ -122,10 +122,10 @@ class Browser:
         theirs, ours = os.pipe(), os.pipe()  # pairs: to read, to write
         pipes = ["bash", "-c", f'exec "$@" 3<&{theirs[0]} 4>&{ours[1]}', "bash"]
         command = [*pipes, *self._command, "--remote-debugging-pipe"]
-        with subprocess.Popen(command, pass_fds=(theirs[0], ours[1]), stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, pass_fds=(theirs[0], ours[1]), stderr=subprocess.DEVNULL):
             os.close(theirs[0])
             os.close(ours[1])
-            with open(ours[0], "rb") as source, open(theirs[1], "wb") as target:
+            with os.fdopen(ours[0], "rb") as source, os.fdopen(theirs[1], "wb") as target:
                 yield Session(source, target)
             # The browser ends with its pipes.
 

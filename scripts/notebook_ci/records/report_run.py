@@ -10,7 +10,7 @@ class ReportRunRecord(Record):
     report: str = ""  # path of the page, an HTML file in the run directory
     bytes: int = 0  # size of the page
     notebooks: int = 0  # number of executed notebooks that it shows
-    left_out: int = 0  # number of outputs that it does not show, because of `max-size`
+    left_out: int = 0  # number of outputs and notebooks that it does not show, because of `max-size`
     baseline_metrics: dict[str, float] = field(default_factory=dict)  # those of the run that `baseline` names
 
     @property

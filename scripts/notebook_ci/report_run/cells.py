@@ -14,7 +14,7 @@ from notebook_ci.notebooks.cleaner import Cleaner
 from notebook_ci.notebooks.displays import IMAGES, SHOWN
 from notebook_ci.notebooks.tracebacks import strip_ansi
 from notebook_ci.report_run.executed import ExecutedCell, mapping, text
-from notebook_ci.report_run.pieces import Piece
+from notebook_ci.report_run.pieces import LEFT_OUT, Piece
 
 LARGE = 2_000  # characters from which an output may be left out
 _ATTACHMENT = re.compile(r"\(attachment:([^)\s]+)\)")
@@ -106,8 +106,7 @@ def _pre(content: str, kind: str) -> str:
 
 
 def _piece(html: str) -> Piece:
-    left_out = f'<p class="notice">[An output of {size(len(html))} is left out: `max-size`.]</p>'
-    return Piece(html, left_out if len(html) > LARGE else "")
+    return Piece(html, LEFT_OUT.format(f"An output of {size(len(html))}") if len(html) > LARGE else "")
 
 
 def _in_base64(kind: str, content: str) -> str:

@@ -1,8 +1,13 @@
 """Keeps the page to its size."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from notebook_ci.base.texts import size
+
+LEFT_OUT = '<p class="notice">[{} is left out: `max-size`.]</p>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +23,26 @@ class Piece:
 
 
 def fitted(notebooks: Mapping[str, Sequence[Piece]], most: int) -> tuple[dict[str, str], int]:
-    """Join the pieces of each notebook, `most` bytes in all if possible: the largest outputs are left out first.
+    """Join the pieces of each notebook, `most` bytes in all: the largest outputs are left out first.
 
-    Returns the texts, and how many outputs were left out.
+    If the rest is still larger, the largest notebooks are. Returns the texts, and how many parts were left out.
     """
-    pieces = list(itertools.chain.from_iterable(notebooks.values()))
-    room = most - sum(each.bytes for each in pieces if not each.instead)
-    sizes = sorted(each.bytes for each in pieces if each.instead)
-    sums = itertools.accumulate(sizes)
-    too_large = next((size for size, total in zip(sizes, sums, strict=True) if total > room), None)
-
-    def is_left_out(piece: Piece) -> bool:
-        return bool(piece.instead) and too_large is not None and piece.bytes >= too_large
-
+    rests = {element: sum(each.bytes for each in pieces if not each.instead) for element, pieces in notebooks.items()}
+    limit = _limit(rests.values(), most)
+    shown = {element: pieces for element, pieces in notebooks.items() if rests[element] < limit}
+    large = [each for each in itertools.chain.from_iterable(shown.values()) if each.instead]
+    largest = _limit([each.bytes for each in large], most - sum(rests[element] for element in shown))
     texts = {
-        element: "".join(each.instead if is_left_out(each) else each.html for each in found)
-        for element, found in notebooks.items()
+        element: "".join(each.instead if each.instead and each.bytes >= largest else each.html for each in pieces)
+        if element in shown
+        else LEFT_OUT.format(f"A notebook of {size(rests[element])}")
+        for element, pieces in notebooks.items()
     }
-    return texts, sum(map(is_left_out, pieces))
+    return texts, len(notebooks) - len(shown) + sum(each.bytes >= largest for each in large)
+
+
+def _limit(sizes: Iterable[int], most: int) -> float:
+    """Return the size of the smallest thing that has no room, if the smallest things come first."""
+    in_order = sorted(sizes)
+    sums = itertools.accumulate(in_order)
+    return next((each for each, total in zip(in_order, sums, strict=True) if total > most), math.inf)

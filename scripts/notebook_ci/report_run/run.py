@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, Problem
@@ -74,16 +75,16 @@ def make(
     earlier = _records(baseline, directory) if baseline else []
     page = Page(baseline_metrics=metrics(earlier))
     found = view.results(records)
-    cells = {element: _cells(run_directory, result, page) for element, (_, result) in found.items()}
-    renderer = Renderer()
-    pieces = {element: list(_pieces(renderer, element, found[element][1], cells[element])) for element in found}
-    sources = {element: {each.number: each.source for each in read if each.number} for element, read in cells.items()}
+    read = {element: _cells(run_directory, result, page) for element, (_, result) in found.items()}
+    cells, renderer = {element: each for element, (each, _) in read.items()}, Renderer()
+    pieces = {element: list(_pieces(renderer, element, found[element][1], *read[element])) for element in found}
+    sources = {element: {each.number: each.source for each in own if each.number} for element, own in cells.items()}
     texts, page.left_out = fitted(pieces, max_size)
     shown = view.make(records, earlier if baseline else None, sources, is_incomplete=is_incomplete)
     page.html = masked(render(shown, texts))
     page.notebooks = sum(map(bool, cells.values()))
     if page.left_out:
-        left_out = count(page.left_out, "output")
+        left_out = count(page.left_out, "part")
         message = f"The page does not show {left_out} of notebooks: more than `max-size` ({size(max_size)})."
         page.problems.append(Problem(severity="notice", message=message))
     return page
@@ -96,19 +97,21 @@ def _records(run_directory: RunDirectory, directory: str) -> list[Record]:
     return [*ended, *(each for each in run_directory.unfinished() if not isinstance(each, ReportRunRecord))]
 
 
-def _cells(run_directory: RunDirectory, result: NotebookResult, page: Page) -> list[ExecutedCell]:
-    """Return the cells of an executed notebook; none if it cannot be read."""
+def _cells(run_directory: RunDirectory, result: NotebookResult, page: Page) -> tuple[list[ExecutedCell], str]:
+    """Return the cells of an executed notebook, and what the page says if there are none."""
     if not result.output:
-        return []
+        return [], "The executed notebook is not here."
     try:
-        return executed.read(run_directory.path, result.output)
+        return executed.read(run_directory.path, result.output), "The notebook has no cells."
     except InputError as error:
         message = f"The page does not show a notebook: {error.message}"
         page.problems.append(Problem(severity="notice", message=message, file=result.path))
-        return []
+        return [], error.message
 
 
-def _pieces(renderer: Renderer, element: str, result: NotebookResult, cells: Sequence[ExecutedCell]) -> Iterator[Piece]:
+def _pieces(
+    renderer: Renderer, element: str, result: NotebookResult, cells: Sequence[ExecutedCell], if_none: str
+) -> Iterator[Piece]:
     failed = {failure.points_to or failure.cell for failure in result.failures}
     for cell in cells:
         seconds = result.cell_seconds.get(str(cell.number))
@@ -116,4 +119,4 @@ def _pieces(renderer: Renderer, element: str, result: NotebookResult, cells: Seq
             cell, element=f"{element}-c{cell.number or 0}", seconds=seconds, is_failed=cell.number in failed
         )
     if not cells:
-        yield Piece('<p class="notice">[The executed notebook is not here.]</p>')
+        yield Piece(f'<p class="notice">[{escape(if_none)}]</p>')

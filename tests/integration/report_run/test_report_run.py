@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import os
 import random
 import re
 import shutil
@@ -273,13 +274,13 @@ def test_without_a_browser_the_page_is_named(run: tuple[Workspace, Done], tmp_pa
 def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> None:
     workspace, _ = run
     done = workspace.run("report-run", {"run-dir": "run", "max-size": "10 kB", "baseline": "run"})
-    assert "left out: `max-size`" in page(done)
-    assert re.search(r"does not show \d+ outputs? of notebooks: more than `max-size` \(10.0 kB\)", done.log)
+    assert re.search(r"A notebook of [\d.]+ kB is left out: `max-size`", page(done))
+    assert re.search(r"does not show \d+ parts? of notebooks: more than `max-size` \(10.0 kB\)", done.log)
     assert re.search(r"<th scope=\"row\">accuracy<td>0.5<td>0.5<td>", page(done)), "beside that of the baseline"
 
 
 def test_500_notebooks_are_a_page_of_bounded_size(workspace: Workspace) -> None:
-    """Their plots together are larger than the page may be."""
+    """Their plots together are larger than the page may be, and one more is larger than what is read."""
     chance = random.Random(1)  # noqa: S311 - nothing secret
     run = workspace.folder / "run"
     (run / "execute-notebook").mkdir(parents=True)
@@ -294,12 +295,20 @@ def test_500_notebooks_are_a_page_of_bounded_size(workspace: Workspace) -> None:
         (run / "execute-notebook" / name).write_text(json.dumps(notebook(*cells)), encoding="utf-8")
         output = f"execute-notebook/{name}"
         results.append(NotebookResult(path=name, name=name, status="passed", output=output))
+    (run / "execute-notebook" / "huge.ipynb").touch()
+    os.truncate(run / "execute-notebook" / "huge.ipynb", 200_000_000)
+    results.append(
+        NotebookResult(path="h.ipynb", name="h.ipynb", status="passed", output="execute-notebook/huge.ipynb")
+    )
     (run / ".notebook-ci-run").touch()
     StageFiles("execute-notebook", run).write(ExecuteRecord(stage="execute-notebook", notebooks=results))
     done = workspace.run("report-run", {"run-dir": "run"})
     assert done.record["notebooks"] == 500
     assert 0 < done.record["left_out"] < 500
     assert 15_000_000 < len(page(done)) < 21_000_000
+    why = "`execute-notebook/huge.ipynb` is larger than 50.0 MB."
+    assert f"[{why}]" in page(done)
+    assert f"The page does not show a notebook: {why}" in done.log
 
 
 def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) -> None:
