@@ -1,7 +1,7 @@
 """GitHub's REST API for comments and checks, on loopback: as its documents say, or ill in one of several ways.
 
-Source: "Issue comments", "Pulls", "Check runs", "Using pagination in the REST API", "Rate limits for the REST API" in
-GitHub's documentation, version 2022-11-28.
+Source: "Issue comments", "Pulls", "Check runs", "Workflow jobs", "Artifacts", "Using pagination in the REST API", "Rate
+limits for the REST API" in GitHub's documentation, version 2022-11-28; and `viewer` of its GraphQL API.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ REPOSITORY = "/repos/acme/penguins"
 DENIED: tuple[int, str, dict[str, str]] = (403, "Resource not accessible by integration", {})
 # Answers by illness: status, message, headers.
 ILLNESSES: dict[str, tuple[int, str, dict[str, str]]] = {
+    "denied": DENIED,
     "overloaded": (502, "Server Error", {}),
     "secondary": (403, "You have exceeded a secondary rate limit. Please wait.", {"retry-after": "1"}),
     "too many": (429, "Too many requests", {"retry-after": "1"}),
@@ -48,6 +49,7 @@ class GitHubRestApi(ThreadingHTTPServer):
         comments: The comments of pull request 5.
         pulls: The open pull requests.
         checks: The checks that were created.
+        of_runs: The artifacts and jobs of runs: `1001/artifacts`, `1001/attempts/1/jobs`.
         illness: What it answers to changes and lists, see `ILLNESSES`; empty: what it should.
         ill_for: How many requests the illness lasts.
         delay: Seconds before a list is answered: so two processes look at the same time.
@@ -68,6 +70,7 @@ class GitHubRestApi(ThreadingHTTPServer):
         self.comments: list[dict[str, Any]] = []
         self.pulls: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
+        self.of_runs: dict[str, list[dict[str, Any]]] = {}
         self.illness, self.ill_for = "", 0
         self.delay = 0.0
         self.asked: list[str] = []
@@ -136,10 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, path: str, query: dict[str, list[str]], given: dict[str, Any]) -> None:
         match self.command, path.removeprefix(REPOSITORY):
-            case "GET", "/user" if self._account.endswith("[bot]"):
-                self._say(*DENIED)
-            case "GET", "/user":
-                self._answer(200, {"login": self._account})
+            case "POST", "/api/graphql" if given["query"] == "{ viewer { login } }":
+                self._answer(200, {"data": {"viewer": {"login": self._account}}})
+            case "GET", listing if found := re.fullmatch(r"/actions/runs/(.+)/(jobs|artifacts)", listing):
+                self._list(self.server.of_runs.get(f"{found[1]}/{found[2]}", []), query, wrapped=found[2])
             case "GET", "/pulls":
                 self._list([each for each in self.server.pulls if each["head"]["label"] in query["head"]], query)
             case "GET", "/issues/5/comments":
@@ -176,12 +179,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(status, self.server.add(self._account, given["body"]))
 
-    def _list(self, values: list[Any], query: dict[str, list[str]]) -> None:
+    def _list(self, values: list[Any], query: dict[str, list[str]], wrapped: str = "") -> None:
         page, size = (int(query.get(name, [default])[0]) for name, default in (("page", "1"), ("per_page", "30")))
         address = f"{self.server.url}{urlsplit(self.path).path.removeprefix('/api/v3')}"
         more = page * size < len(values)
         link = {"Link": f'<{address}?per_page={size}&page={page + 1}>; rel="next"'} if more else {}
-        self._answer(200, values[(page - 1) * size : page * size], link)
+        listed = values[(page - 1) * size : page * size]
+        self._answer(200, {"total_count": len(values), wrapped: listed} if wrapped else listed, link)
 
     def _be_ill(self) -> None:
         status, message, headers = ILLNESSES[self.server.illness]

@@ -1,6 +1,8 @@
 """Talks to GitHub's REST API. The adapter of PyGithub (2.10), whose own retries are unbounded, and are not used."""
 
 import contextlib
+import functools
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,26 +11,32 @@ from typing import Any, TypeVar
 
 import requests
 from github import Auth, Github, GithubException
+from github.Artifact import Artifact
+from github.GithubObject import GithubObject
 from github.Issue import Issue
 from github.IssueComment import IssueComment
+from github.PaginatedList import PaginatedList
+from github.WorkflowJob import WorkflowJob
 
 from notebook_ci import VERSION
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.texts import printable
-from notebook_ci.comment_run.event import Target
+from notebook_ci.comment_run.event import Target, result_of
 from notebook_ci.comment_run.faults import fault
 from notebook_ci.comment_run.mark import Mark, first_line, read
 from notebook_ci.comment_run.plan import TOKEN
 
 MOST_LOOKS = 6
 BOT = "github-actions[bot]"  # the account of a job's own token
-OF_APP = "ghs_"  # how tokens of apps begin, also that of a job: they cannot ask for the name of their account
 SECONDS = 30
 TRIES, MOST_WAIT = 3, 120.0
 LIMITED_WAIT = 60.0  # GitHub asks for at least a minute, if it gives no time
 MOST_SAID = 300
+MILDEST_FIRST = ("skipped", "success", "cancelled", "failure")
+REPORT = re.compile(r"report(-.+)?\.html")  # how report-run names its file, and so its artifact
 Value = TypeVar("Value")
+Listed = TypeVar("Listed", bound=GithubObject)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +53,10 @@ class GitHubClient:
     """The comments of a pull request, and the checks of a commit."""
 
     def __init__(self, target: Target, environ: Mapping[str, str], console: Console) -> None:
-        self._target, self._console, self._token = target, console, environ[TOKEN]
+        self._target, self._console = target, console
         self._url = environ.get("GITHUB_API_URL") or "https://api.github.com"
         self._github = Github(
-            auth=Auth.Token(self._token),
+            auth=Auth.Token(environ[TOKEN]),
             base_url=self._url,
             verify=environ.get("SSL_CERT_FILE") or True,
             user_agent=f"notebook-ci/{VERSION}",
@@ -59,18 +67,40 @@ class GitHubClient:
             lazy=True,
         )
         self._repository = self._github.get_repo(target.repository)
-        self._what, self._permission = "comments", "pull-requests"
+        self._what, self._permission = "read the run", "actions: read"
         self._waited = 0.0
         self._authors = {BOT}
         self._number = 0
 
     def open(self) -> int | None:
         """Find the pull request, and return its number: None if it has none, or several, with the commit of the run."""
+        self._what, self._permission = "write comments", "pull-requests: write"
         self._number = self._target.number or self._find()
-        if not self._token.startswith(OF_APP):
-            with contextlib.suppress(SurroundingsError):
-                self._authors.add(self._tried(lambda: self._github.get_user().login))
         return self._number or None
+
+    def result(self, job: str) -> str:
+        """Return how the job of the run ended, or those of the reusable workflow it calls; empty if there is none."""
+        found = [
+            result_of(each.conclusion)
+            for each in self._of_run(WorkflowJob, f"attempts/{self._target.attempt}/jobs")
+            if each.name == job or each.name.startswith(f"{job} / ")
+        ]
+        return max(found, key=MILDEST_FIRST.index, default="")
+
+    def report(self, slug: str) -> str:
+        """Return the address of the report that the run uploaded; empty if there is none, or several."""
+        found = {  # by name: an earlier attempt may have uploaded one, too
+            each.name: each.id
+            for each in sorted(self._of_run(Artifact, "artifacts"), key=lambda artifact: artifact.id)
+            if REPORT.fullmatch(each.name) and each.name.endswith(f"-{slug}.html" if slug else "")
+        }
+        (number,) = found.values() if len(found) == 1 else (None,)
+        return f"{self._target.url}/actions/runs/{self._target.run_id}/artifacts/{number}" if number else ""
+
+    def _of_run(self, kind: type[Listed], path: str) -> list[Listed]:
+        url = f"{self._repository.url}/actions/runs/{self._target.run_id}/{path}"
+        listed = PaginatedList(kind, self._github.requester, url, None, list_item=path.rpartition("/")[2])
+        return self._tried(lambda: list(listed))
 
     def _find(self) -> int:
         """Return the pull request of a run: GitHub does not say it of forks, and other forks may have the commit."""
@@ -105,7 +135,7 @@ class GitHubClient:
                 self._if_it_exists(partial(found.handle.edit, written))
             else:
                 created = self._tried(partial(self._issue.create_comment, written))
-                self._authors.add(created.user.login)  # of another app
+                self._authors.add(created.user.login)
         return found
 
     @property
@@ -117,13 +147,24 @@ class GitHubClient:
         found = []
         for each in self._tried(lambda: list(self._issue.get_comments())):
             mark = read(each.body or "")
-            if mark and mark.key == key and getattr(each.user, "login", "") in self._authors:
+            if mark and mark.key == key and self._is_own(getattr(each.user, "login", "")):
                 found.append(Comment(mark=mark, body=each.body, url=each.html_url, handle=each))
         return sorted(found, key=lambda comment: comment.handle.id)
 
+    def _is_own(self, author: str) -> bool:
+        return author in self._authors or (author != "" and author == self._account)
+
+    @functools.cached_property
+    def _account(self) -> str:
+        """The account of the token; empty if it is unknown. REST does not say it to tokens of apps, GraphQL does."""
+        with contextlib.suppress(SurroundingsError):
+            _, answer = self._tried(lambda: self._github.requester.graphql_query("{ viewer { login } }", {}))
+            return str(answer["data"]["viewer"]["login"])
+        return ""
+
     def create_check(self, name: str, *, conclusion: str, title: str, summary: str) -> str:
         """Return the address of the new check. GitHub shows the newest one of a name."""
-        self._what, self._permission = "checks", "checks"
+        self._what, self._permission = "write checks", "checks: write"
         created = self._tried(
             lambda: self._repository.create_check_run(
                 name,
@@ -177,7 +218,7 @@ class GitHubClient:
             said=printable(said[:MOST_SAID]).rstrip("."),
             what=self._what,
             permission=self._permission,
-            subject=f"pull request {self._number}" if self._number else "the pull request",
+            subject=f"pull request {self._number}" if self._number else "the run or its pull request",
             repository=self._target.repository,
             url=self._url,
         )

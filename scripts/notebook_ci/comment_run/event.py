@@ -35,6 +35,7 @@ class PullRequest:
 class WorkflowRun:
     """The run that a workflow on `workflow_run` is about."""
 
+    id: int
     event: str
     name: str
     path: str  # of the workflow's file
@@ -67,6 +68,7 @@ class Target:
     path: str  # of the workflow's file
     run: int  # its number, among the runs of the workflow
     attempt: int
+    run_id: int | None = None  # of the run in the event: GitHub knows its jobs and artifacts; None: it is this run
     run_url: str
     result: str  # as the input `result`; empty: unknown
     is_from_fork: bool  # the code that ran came from a fork
@@ -119,7 +121,6 @@ def _of_run(run: WorkflowRun, workspace: Workspace, *, as_check: bool) -> Target
         return "The fork or the branch of the run was deleted."
     if run.conclusion == "action_required":  # GitHub says so of a newcomer's run, and that it has completed
         return "The run has not begun: it waits for the approval of a maintainer."
-    result = run.conclusion if run.conclusion in {None, "success", "cancelled", "skipped"} else "failure"
     return Target(
         repository=here["repository"],
         url=here["url"],
@@ -130,10 +131,16 @@ def _of_run(run: WorkflowRun, workspace: Workspace, *, as_check: bool) -> Target
         path=_path(run.path),
         run=run.run_number,
         attempt=run.run_attempt,
+        run_id=run.id,
         run_url=run.html_url,
-        result=result or "",
+        result=result_of(run.conclusion) if run.conclusion else "",
         is_from_fork=run.head_repository.full_name != here["repository"],
     )
+
+
+def result_of(conclusion: str | None) -> str:
+    """Return how a run or a job ended, as the input `result`."""
+    return conclusion if conclusion in {"success", "cancelled", "skipped"} else "failure"
 
 
 def _path(reference: str) -> str:

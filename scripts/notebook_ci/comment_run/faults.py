@@ -21,16 +21,16 @@ FAULTS = (
     ),
     KnownError(
         r"^403",
-        "The token cannot write {what}: {said}.",
-        "Give the job `permissions: {{ {permission}: write }}`. The tokens of pull requests from forks and of "
+        "The token cannot {what}: {said}.",
+        "Give the job `permissions: {{ {permission} }}`. The tokens of pull requests from forks and of "
         "Dependabot can only read: use the two workflows that the README of comment-run describes.",
     ),
     KnownError(
         r"^404",
         "GitHub does not find {subject} in `{repository}`, or the token cannot read it: {said}.",
-        "Give the job `permissions: {{ {permission}: write }}`.",
+        "Give the job `permissions: {{ {permission} }}`.",
     ),
-    KnownError(r"^422", "GitHub refused {what}: {said}.", "Please report it as a bug of notebook-ci."),
+    KnownError(r"^422", "GitHub refused to {what}: {said}.", "Please report it as a bug of notebook-ci."),
     KnownError(r"^5\d\d", "GitHub failed: {said}.", "See https://www.githubstatus.com, and run the job again later."),
     KnownError(
         r"certificate|\bSSL\b",

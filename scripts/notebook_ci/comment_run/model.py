@@ -31,10 +31,18 @@ class CommentInputs(StageInputs):
         default="",
         shown_default="none; required at the end, except in a workflow on `workflow_run`, where GitHub says it",
     )
+    job: str = given(
+        TEXT,
+        "In a workflow on `workflow_run`: name of the job whose end counts, as the page of the run lists it, if other "
+        "jobs are about other projects. The job of this step needs `actions: read`.",
+        default="",
+        shown_default="none: the whole run counts",
+    )
     report: str = given(
         TEXT,
         "Address of the report: the output `artifact-url` of actions/upload-artifact.",
         default="",
+        shown_default="none; in a workflow on `workflow_run`, the report that the run uploaded",
     )
 
     def check(self) -> None:

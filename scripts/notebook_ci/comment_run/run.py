@@ -1,9 +1,11 @@
 """The stage comment-run: reads the run directory, and writes the comment or the check."""
 
+from dataclasses import replace
+
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, Problem, SurroundingsError
 from notebook_ci.base.markdown import count
-from notebook_ci.base.texts import size
+from notebook_ci.base.texts import quote, size
 from notebook_ci.comment_run import changes, text
 from notebook_ci.comment_run.client import Comment, GitHubClient
 from notebook_ci.comment_run.event import Target
@@ -26,9 +28,12 @@ def run(inputs: CommentInputs, planned: CommentPlan, context: Context, record: C
     if planned.target is None:
         _skip(planned.skipped, context, record)
         return
-    results = _results(planned.target, context) if inputs.when == "end" else Results()
+    target = planned.target
+    if inputs.when == "end" and target.run_id:
+        inputs, target = _looked_up(inputs, target, context, record)
+    results = _results(target, context) if inputs.when == "end" else Results()
     try:
-        _post(inputs, planned.target, results, context, record)
+        _post(inputs, target, results, context, record)
     except SurroundingsError as error:
         record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint))
     if results.error:
@@ -38,6 +43,25 @@ def run(inputs: CommentInputs, planned: CommentPlan, context: Context, record: C
 def _skip(reason: str, context: Context, record: CommentRunRecord) -> None:
     record.status = "skipped"
     context.notice(reason)
+
+
+def _looked_up(
+    inputs: CommentInputs, target: Target, context: Context, record: CommentRunRecord
+) -> tuple[CommentInputs, Target]:
+    """Return the address of the report, and how the job ended, as GitHub knows them. What it does not say stays."""
+    client = GitHubClient(target, context.environ, context.console)
+    try:
+        if not inputs.report:
+            inputs = replace(inputs, report=client.report(inputs.slug))
+        if inputs.job and target.result != "success":
+            result = client.result(inputs.job)
+            if not result:
+                message = f"The run has no job {quote(inputs.job)}, so the comment says how the whole run ended."
+                record.problems.append(Problem(severity="warning", message=message, hint="Correct `job`."))
+            target = replace(target, result=result or target.result)
+    except SurroundingsError as error:
+        record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint))
+    return inputs, target
 
 
 def _results(target: Target, context: Context) -> Results:

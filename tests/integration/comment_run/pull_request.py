@@ -97,11 +97,13 @@ class PullRequest:
         self.write_event(variables, payload or own())
         return self.end_with(variables, self.given(run, *records, **inputs))
 
-    def follow(self, run: int, *records: Record, when: str = "end", **more: Any) -> Done:
+    def follow(
+        self, run: int, *records: Record, when: str = "end", given: Mapping[str, str] | None = None, **more: Any
+    ) -> Done:
         """Run comment-run in a workflow on `workflow_run`."""
         variables = self.environ(run, "workflow_run")
         self.write_event(variables, {"action": "completed", "workflow_run": workflow_run(run, **more)})
-        return self.end_with(variables, {"run-dir": self.directory(run, *records), "when": when})
+        return self.end_with(variables, {"run-dir": self.directory(run, *records), "when": when, **(given or {})})
 
     def start(self, run: int, *records: Record, **inputs: str) -> Any:
         """Start a process of its own."""
@@ -131,6 +133,7 @@ def own(repository: str = "acme/penguins") -> dict[str, Any]:
 
 def workflow_run(number: int, **more: Any) -> dict[str, Any]:
     return {
+        "id": 1000 + number,
         "event": "pull_request",
         "name": "Notebooks",
         "path": PATH,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,48 @@ def test_a_run_that_did_not_pass_never_looks_green(pull_request: PullRequest, co
     assert pull_request.comment.startswith(headline)
     pull_request.follow(2, notebooks(train="passed"), conclusion=conclusion)
     assert ("✅" in pull_request.comment.partition("\n")[0]) == (conclusion == "skipped")
+
+
+JOBS = {
+    "Notebooks of churn": "success",
+    "Notebooks of pricing": "failure",
+    "all / a": "success",
+    "all / b": "cancelled",
+}
+FILES = ["notebook-ci-records", "report-churn.html", "report-pricing.html", "report-churn.html"]
+
+
+@pytest.mark.parametrize(
+    ("slug", "job", "headline", "artifact"),
+    [
+        ("churn", "Notebooks of churn", "### ✅ execute-notebook", 3),  # of the second attempt
+        ("pricing", "Notebooks of pricing", "### 🛑 failed: ", 2),
+        ("", "all", "### 🛑 failed: ", None),  # which of the reports is unknown
+        ("other", "Notebooks", "### 🛑 failed: ", None),
+    ],
+)
+def test_the_job_of_a_project_decides_in_a_run_that_failed(
+    pull_request: PullRequest, slug: str, job: str, headline: str, artifact: int | None
+) -> None:
+    pull_request.api.pulls = [pull(5)]
+    jobs = [{"id": number, "name": name, "conclusion": end} for number, (name, end) in enumerate(JOBS.items())]
+    artifacts = [{"id": number, "name": name} for number, name in enumerate(FILES)]
+    pull_request.api.of_runs = {"1001/attempts/1/jobs": jobs, "1001/artifacts": artifacts}
+    given = {"slug": slug, "job": job}
+    done = pull_request.follow(1, notebooks(train="passed"), conclusion="failure", given=given)
+    assert pull_request.comment.startswith(headline)
+    reports = [f"https://github.com/acme/penguins/actions/runs/1001/artifacts/{artifact}"] if artifact else []
+    assert re.findall(r"\[report\]\((.*?)\)", pull_request.comment) == reports
+    assert ("The run has no job `Notebooks`, so" in done.log) == (slug == "other")
+
+
+def test_a_token_that_cannot_read_the_run_changes_nothing(pull_request: PullRequest) -> None:
+    pull_request.api.pulls = [pull(5)]
+    pull_request.api.illness, pull_request.api.ill_for = "denied", 1
+    done = pull_request.follow(1, notebooks(train="passed"), conclusion="failure", given={"job": "Notebooks"})
+    assert "::warning::The token cannot read the run: Resource not accessible by integration. Give the jo" in done.log
+    assert "`permissions: { actions: read }`" in done.log
+    assert pull_request.comment.startswith("### 🛑 failed: ")
 
 
 def test_a_run_that_has_not_ended_has_not_failed(pull_request: PullRequest) -> None:

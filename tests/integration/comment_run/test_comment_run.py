@@ -91,10 +91,12 @@ def test_a_comment_that_was_deleted_meanwhile_is_written_again(pull_request: Pul
 def test_tokens_of_people_and_apps_find_their_own_comments(pull_request: PullRequest) -> None:
     for token, account in ((OF_ADA, "ada"), (OF_APP, "bot-of-acme[bot]")):
         for run in (1, 2):
-            pull_request.run(run, notebooks(train="passed"), environ={"GITHUB_TOKEN": token})
+            done = pull_request.run(run, notebooks(train="passed"), environ={"GITHUB_TOKEN": token})
+            assert done.record["action"] == ("created", "updated")[run - 1]
         (body,) = pull_request.api.by(account)
         assert body.startswith(BEGIN)
         assert "run 2](" in body
+        assert not [asked for asked in pull_request.api.asked if asked.startswith("DELETE")]
         pull_request.api.comments.clear()
 
 
