@@ -133,7 +133,7 @@ def test_a_name_is_taken_by_a_record_without_artifacts_too(run: RunDirectory) ->
     written(run, "a")
     assert names(run) == ["a.json"]
     assert run.take("a", "").name == "a-2"
-    assert names(run) == ["a-2", "a.json"]
+    assert names(run) == ["a-2", "a-2.started", "a.json"]
 
 
 def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull import run as dvc_pull
 from notebook_ci.dvc_pull.model import DvcPullInputs
 from notebook_ci.log_run import run as log_run
+from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.environment import default_environment
 from notebook_ci.records.record import Record, describe_source
 from notebook_ci.records.run_directory import RunDirectory
@@ -204,6 +205,19 @@ def test_a_project_logs_its_own_records(checkout: Workspace, directory: str, log
     for name, folder in {"a": "projects/a", "b": "projects/b", "root": ""}.items():
         run_directory.take(name, "").write(Record(stage=name, source={"directory": folder}, started=name))
     assert list(log_run._records(run_directory, directory)) == logged.split()
+
+
+def test_a_project_shows_its_own_killed_stages(checkout: Workspace) -> None:
+    run_directory = RunDirectory.open("run", checkout)
+    for stage, folder in {"dvc-pull": "projects/a", "setup-env": "projects/b", "log-run": ""}.items():
+        run_directory.take(stage, "", folder)
+    run_directory.take("build-image", "", "projects/b").write(BuildImageRecord(stage="build-image"))
+    (run_directory.path / "execute-notebook").mkdir()  # downloaded without the file that says where
+    for directory, killed in {
+        "": "dvc-pull execute-notebook log-run setup-env",
+        "projects/a": "dvc-pull execute-notebook",
+    }.items():
+        assert [each.stage for each in run_directory.unfinished(directory)] == killed.split()
 
 
 # --- Where else something is

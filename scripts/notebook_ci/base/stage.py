@@ -134,7 +134,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             console.annotate(plan.problems)
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
         run_directory = RunDirectory.open(inputs.run_dir, workspace)
-        files = run_directory.take(self.name, inputs.slug)
+        files = run_directory.take(self.name, inputs.slug, workspace.directory)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
         context = Context(
             workspace.cwd,

@@ -76,6 +76,11 @@ class StageFiles:
     def record(self) -> Path:
         return self.root / f"{self.name}.json"
 
+    @property
+    def started(self) -> Path:
+        """The file that says, until the record does, in which folder of the repository the stage runs."""
+        return self.root / f"{self.name}.started"
+
     def relative(self, path: Path) -> str:
         """Return `path` relative to the run directory if it is inside, so that a moved run stays complete."""
         try:
@@ -103,6 +108,7 @@ class StageFiles:
         """
         content = self.write_json("record", self.record, record)
         with contextlib.suppress(OSError):
+            self.started.unlink(missing_ok=True)
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return from_json(type(record), content)
 
@@ -168,19 +174,23 @@ class RunDirectory:
             raise InputError(f"{quote(str(folder))} has several folders with records.", hint="Name one of them.")
         return cls(folder if folder in found else max(found, key=lambda path: path.stat().st_mtime))
 
-    def take(self, stage: str, slug: str) -> StageFiles:
-        """Reserve a name for a stage, and create its artifacts folder. Raises SurroundingsError if that fails."""
+    def take(self, stage: str, slug: str, directory: str = "") -> StageFiles:
+        """Reserve a name for a stage, and create its artifacts folder. Raises SurroundingsError if that fails.
+
+        `directory` is the folder of the repository in which the stage runs.
+        """
         for files in self._numbered(stage, slug):
             try:
                 files.artifacts.mkdir()  # atomic: two stages at once never get the same name
+                if not files.record.exists():
+                    files.started.write_text(directory, encoding="utf-8")
+                    return files
+                files.artifacts.rmdir()
             except FileExistsError:
                 continue
             except OSError as error:
                 what = f"Nothing can be written to the run directory {self.path}"
                 raise unwritable(what, self.path, error, RUN_DIR) from error
-            if not files.record.exists():
-                return files
-            files.artifacts.rmdir()
         raise AssertionError
 
     def next_name(self, stage: str, slug: str) -> str:
@@ -226,11 +236,17 @@ class RunDirectory:
         folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in records.items()}
         return {name: records[name] for name, folder in folders.items() if folder.is_relative_to(directory)}
 
-    def unfinished(self) -> Iterator[Record]:
-        """Yield a record of each stage that has a folder in the run directory, and no record."""
+    def unfinished(self, directory: str = "") -> Iterator[Record]:
+        """Yield a record of each stage of a project that has a folder in the run directory, and no record.
+
+        A downloaded run may no longer say of which project a stage is: it may be this one.
+        """
         for folder in sorted(self.path.glob("*/")):
-            stage = next((each for each in OF_STAGE if f"{folder.name}-".startswith(f"{each}-")), "")
-            if stage and not self.path.joinpath(f"{folder.name}.json").exists():
+            files, own = StageFiles(folder.name, self.path), directory
+            stage = next((each for each in OF_STAGE if f"{files.name}-".startswith(f"{each}-")), "")
+            with contextlib.suppress(InputError):
+                own = read_text(files.started, str(files.started))
+            if stage and not files.record.exists() and PurePosixPath(own).is_relative_to(directory):
                 message = f"{quote(folder.name)} left no record: it was killed, or it still runs."
                 problem = Problem(severity="error", message=message, hint="See its log.")
                 yield OF_STAGE[stage](stage=stage, status="error", problems=[problem])

@@ -94,7 +94,7 @@ def _records(run_directory: RunDirectory, directory: str) -> list[Record]:
     """Return the records of a project that the page shows, and of stages that did not end."""
     found = run_directory.records_of(directory)
     ended = joined({name: each for name, each in found.items() if not isinstance(each, ReportRunRecord)}).values()
-    return [*ended, *(each for each in run_directory.unfinished() if not isinstance(each, ReportRunRecord))]
+    return [*ended, *(each for each in run_directory.unfinished(directory) if not isinstance(each, ReportRunRecord))]
 
 
 def _cells(run_directory: RunDirectory, result: NotebookResult, page: Page) -> tuple[list[ExecutedCell], str]:
