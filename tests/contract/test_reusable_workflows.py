@@ -113,6 +113,21 @@ def own_steps(workflow: Mapping[str, Any], action: str = "") -> list[dict[str, A
     return [step["with"] for step in steps if step.get("uses", "").startswith(f"notebook-ci/notebook-ci{action}")]
 
 
+def not_replaced(text: str) -> list[str]:
+    """Return the paths of artifacts that stay beside those of a second attempt, which have the same name."""
+    jobs = YAML(typ="safe").load(text)["jobs"].values()
+    steps = [step for job in jobs for step in job.get("steps", ()) if "upload-artifact@" in step.get("uses", "")]
+    given = [step["with"] for step in steps]
+    return [each["path"] for each in given if "attempt" not in each.get("name", "") and not each.get("overwrite")]
+
+
+@pytest.mark.parametrize("path", [*REUSABLE, *TO_COPY], ids=lambda path: path.stem)
+def test_a_second_attempt_replaces_the_artifacts_of_the_first(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not not_replaced(text)
+    assert bool(not_replaced(text.replace("overwrite: true", ""))) == ("overwrite: true" in text)
+
+
 @pytest.mark.parametrize("path", REUSABLE, ids=lambda path: path.stem)
 def test_each_stage_runs_in_the_folder_of_the_project(path: Path) -> None:
     found = own_steps(load(path))
