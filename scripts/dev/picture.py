@@ -2,8 +2,8 @@
 
 Run `pipeline` on a copy of examples/penguins, with GITHUB_ACTIONS=true, and GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and
 RUNNER_TEMP set to absolute paths. With GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_SHA (the commit of the copy) and
-GITHUB_RUN_ID it has links. For the pictures of a failed run, do it again with `max_iter: 5` in params.yaml, and with
-`baseline` of report-run. Then, with the height of the picture in pixels:
+GITHUB_RUN_ID it has links. For the pictures of a failed run, do it again with `max_iter` 5 in params.yaml and in the
+notebook 02-train, and with `baseline` of report-run. Then, with the height of the picture in pixels:
 
     P="bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py"
     $P green.md docs/summary-green.png 560
