@@ -160,13 +160,25 @@ def test_a_time_that_is_none_has_no_bar_or_a_small_one(started: str) -> None:
     assert not list(Timeline([]).of_notebook(failed(started="never")))
 
 
-def test_the_largest_outputs_are_left_out_first() -> None:
-    kept, large, larger = Piece("k" * 10), Piece("l" * 100, "[l]"), Piece("m" * 200, "[m]")
-    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 310) == (
-        {"n1": "k" * 10 + "l" * 100, "n2": "m" * 200}, 0,
-    )  # fmt: skip
-    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 309) == ({"n1": "k" * 10 + "l" * 100, "n2": "[m]"}, 1)
-    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 5) == ({"n1": "k" * 10 + "[l]", "n2": "[m]"}, 2)
+SMALL, LARGE, LARGER = Piece("a" * 10), Piece("b" * 100, "(100)"), Piece("c" * 200, "(200)")
+FIRST, SECOND = [SMALL, LARGER, LARGE], [SMALL, SMALL, LARGE]
+LEFT_OUT = '<p class="notice">[A notebook of {} B is left out: `max-size`.]</p>'
+
+
+@pytest.mark.parametrize(
+    ("most", "first", "second", "left_out"),
+    [
+        (430, "aaaaaaaaaa" + "c" * 200 + "b" * 100, "a" * 20 + "b" * 100, 0),
+        (429, "aaaaaaaaaa(200)" + "b" * 100, "a" * 20 + "b" * 100, 1),
+        (229, "aaaaaaaaaa(200)(100)", "a" * 20 + "(100)", 3),
+        (29, "aaaaaaaaaa(200)(100)", LEFT_OUT.format(20), 3),
+        (9, LEFT_OUT.format(10), LEFT_OUT.format(20), 2),
+    ],
+)
+def test_the_largest_outputs_are_left_out_first_and_then_notebooks(
+    most: int, first: str, second: str, left_out: int
+) -> None:
+    assert pieces.fitted({"1": FIRST, "2": SECOND}, most) == ({"1": first, "2": second}, left_out)
     assert Piece("é").bytes == 2
 
 
