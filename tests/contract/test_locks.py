@@ -18,7 +18,9 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 UNIX = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin")
 # What only developers of the suite use runs on fewer platforms.
 PLATFORMS = {
-    name: UNIX if name in {"bench", "dev", "go", "gx-0.18", "mutants"} else (*UNIX, "x86_64-pc-windows-msvc")
+    name: UNIX
+    if name in {"bench", "bench-real", "dev", "go", "gx-0.18", "mutants"}
+    else (*UNIX, "x86_64-pc-windows-msvc")
     for name in NAMES
 }
 SOURCE_ONLY = """\

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Instead of this folder, whose modules are imported by their full names.
 sys.path[:1] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from dev.bench import environments, report
+from dev.bench import environments, real, report, same
 from dev.bench.contest import run
 from dev.bench.works import WORKS
 
@@ -32,16 +32,26 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=ENOUGH_ROUNDS, help="of each work (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"works: {', '.join(names)}")
+    parser.add_argument(
+        "--same", choices=same.CHECKS, help="instead, list what forked kernels do otherwise: " + same.HELP
+    )
     arguments = parser.parse_args()
     if sys.platform != "linux":
         raise SystemExit("`make bench` needs Linux: it measures memory with /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         environ = environments.create(Path(temporary, "home"))
+        if arguments.same:
+            found = same.check(arguments.same, Path(temporary, "notebooks"), environ)
+            print("\n".join([*found, f"{len(found)} differences"]))
+            return 1 if found else 0
         works = [work for work in WORKS if not arguments.only or work.name in arguments.only]
         with contextlib.ExitStack() as stack:
             if any(work.installs for work in works):
                 environ |= stack.enter_context(environments.packages(Path(temporary), environ["PEERS"]))
-            results = [(work, run(work, arguments.rounds, Path(temporary, "notebooks"), environ)) for work in works]
+            results = []
+            for each in works:
+                work, variables = real.prepared(each, environ) if each.is_real else (each, environ)
+                results.append((work, run(work, arguments.rounds, Path(temporary, "notebooks"), variables)))
     text = report.document(results, environments.versions(environ["OURS"], environ["PEERS"]))
     print(text)
     if not arguments.only and arguments.rounds >= ENOUGH_ROUNDS:

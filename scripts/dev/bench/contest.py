@@ -74,11 +74,12 @@ def missing_work(work: Work, contender: Contender, code: int, said: str, folder:
         return f"the exit code is {code}"
     if (words := contender.says.format(count=len(work.notebooks))) not in said:
         return f"it does not print `{words}`"
-    for name, cells in work.notebooks.items() if contender.saves else ():
+    for name in work.notebooks if contender.saves else ():
         saved = next(folder.glob(f"{contender.saves}/{name}"), None)
         if saved is None:
             return f"{name} was not saved"
-        if notebooks.executed_cells(saved) != len(cells):
+        run = [cell for cell in notebooks.code_cells(saved) if cell["execution_count"]]
+        if len(run) != len(notebooks.code_cells(folder / name)):
             return f"not all cells of {name} have run"
     return ""
 

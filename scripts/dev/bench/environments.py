@@ -68,7 +68,7 @@ def packages(folder: Path, peers: str) -> Iterator[dict[str, str]]:
             "LOCK": str(REQUIREMENTS / f"{LOCKS[0]}.txt"),
             "CHANNEL": server.url,
             "PACKAGES": " ".join(names),
-            "UV": str(program_in(Path(python_of("setup-env")).parents[1], "uv")),
+            "UV": str(uv()),
             "RATTLER": python_of("conda"),
         }
 
@@ -90,6 +90,10 @@ def make_channel(folder: Path, python: str) -> list[str]:
     return ["python", *(package.name for package in chosen)]
 
 
+def uv() -> Path:
+    return program_in(Path(python_of("setup-env")).parents[1], "uv")
+
+
 def python_of(name: str) -> str:
     """Return the Python of a tool environment, which is created if it is missing."""
     return output_of(*tool.command(name, "python", "-c", "import sys; print(sys.executable)"))
@@ -100,6 +104,7 @@ def versions(ours: str, peers: str) -> dict[str, str]:
     return {
         "execute-notebook": output_of(ours, "-c", VERSIONS, *OURS),
         "its peers, and the kernels of all": output_of(peers, "-c", VERSIONS, *PEERS, *KERNELS),
+        "notebooks of packages": output_of(python_of("bench-real"), "-c", VERSIONS, "statsmodels", "sktime", "hvplot"),
         "setup-env": output_of(python_of("setup-env"), "-c", VERSIONS, "uv"),
         "conda": output_of(python_of("conda"), "-c", VERSIONS, "py-rattler"),
     }

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -30,6 +31,16 @@ ax.scatter(data.x, data.y, c=data.group)
 ax.plot(data.x, model.predict(data[["x"]]))
 plt.show()""",
 )
+# The same imports, each in the cell that needs it, and the magic with which many notebooks begin.
+_PLOTTING, _ARRAYS, _TABLES, _MODELS = IMPORTING[0].splitlines()
+SPREAD = (
+    "%matplotlib inline",
+    f"{_ARRAYS}\nnp.set_printoptions(precision=3)",
+    f"{_TABLES}\n{IMPORTING[1]}",
+    IMPORTING[2],
+    f"{_MODELS}\n{IMPORTING[3]}",
+    f"{_PLOTTING}\n{IMPORTING[4]}",
+)
 IDLE = """\
 import pathlib, time
 pathlib.Path("here-{number}").touch()
@@ -37,7 +48,8 @@ while len(list(pathlib.Path().glob("here-*"))) < {count}:
     time.sleep(0.5)
 time.sleep(3)"""
 
-Notebooks = Mapping[str, Sequence[str]]  # the cells of each, by its file name
+# By file name: the sources of their cells, or all that is in the file.
+Notebooks = Mapping[str, Sequence[str] | dict[str, Any]]
 
 
 def small(count: int, cells: int) -> Notebooks:
@@ -48,10 +60,10 @@ def small(count: int, cells: int) -> Notebooks:
     }
 
 
-def importing(count: int) -> Notebooks:
+def importing(count: int, cells: Sequence[str] = IMPORTING) -> Mapping[str, Sequence[str]]:
     """Return notebooks that import much, and compute and plot a little."""
     return {
-        f"importing{number:03}.ipynb": [cell.replace("NUMBER", str(number)) for cell in IMPORTING]
+        f"importing{number:03}.ipynb": [cell.replace("NUMBER", str(number)) for cell in cells]
         for number in range(count)
     }
 
@@ -68,14 +80,19 @@ def idle(count: int, imports: str) -> Notebooks:
 
 
 def write(notebooks: Notebooks, folder: Path) -> None:
+    """Write notebooks, all for the same kernel."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    for name, sources in notebooks.items():
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(nb, folder / name)
+    for name, content in notebooks.items():
+        if isinstance(content, dict):
+            nb = {**content, "metadata": {**content["metadata"], "kernelspec": kernel}}
+        else:
+            cells = [nbformat.v4.new_code_cell(source) for source in content]
+            nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(nb), encoding="utf-8")
 
 
-def executed_cells(path: Path) -> int:
-    """Return how many code cells of a saved notebook have run."""
+def code_cells(path: Path) -> list[Any]:
+    """Return the cells of a file that a kernel runs."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return sum(bool(cell["execution_count"]) for cell in cells)
+    return [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]

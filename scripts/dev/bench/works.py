@@ -83,6 +83,7 @@ class Work:
     promises: Sequence[Ratio | Difference | Limit]
     memory_of: Part | None = None  # None: measure the time of the command
     installs: bool = False  # whether its contenders install packages
+    is_real: bool = False  # its notebooks are those of real.py, and `$PEERS` has what these import
     fewest_rounds: int = 1
 
     def shown(self, figure: float) -> str:
@@ -93,7 +94,7 @@ class Work:
 
 
 def execute_notebook(flags: str = "", name: str = "execute-notebook") -> Contender:
-    command = f"""{LAUNCH} execute-notebook --python "$PEERS" --notebooks '*.ipynb' {flags}"""
+    command = f"""{LAUNCH} execute-notebook --python "$PEERS" {flags}"""
     return Contender(name, command, saves=".notebook-ci/runs/*/execute-notebook")
 
 
@@ -216,6 +217,21 @@ WORKS = [
         notebooks=notebooks.importing(20),
         contenders=[OURS, NO_PRELOAD, NBMAKE],
         promises=[Ratio(OURS, NBMAKE, 5), Ratio(NO_PRELOAD, NBMAKE, 1.5)],
+    ),
+    Work(
+        name="spread-20",
+        title="the same 20, with `%matplotlib inline` first and each import in the cell that needs it",
+        notebooks=notebooks.importing(20, notebooks.SPREAD),
+        contenders=[OURS, NBMAKE],
+        promises=[],
+    ),
+    Work(
+        name="real",
+        title="notebooks that statsmodels, sktime and hvplot publish",
+        notebooks={},
+        contenders=[OURS, NBMAKE],
+        promises=[],
+        is_real=True,
     ),
     Work(
         name="long",
