@@ -73,16 +73,17 @@ def test_what_is_refused_before_anything_runs(project: Path, flags: str, message
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("flags", ["--head new.yml", "--base environment.yml --head requirements.txt"])
-def test_packages_of_conda_are_not_exchanged(project: Path, flags: str) -> None:
+@pytest.mark.parametrize("flags", ["--base new.txt --head new.yml", "--base new.yml --head requirements.txt"])
+def test_packages_of_conda_are_not_exchanged_with_others(project: Path, flags: str) -> None:
     for name in ("environment.yml", "new.yml"):
         (project / name).write_text("dependencies: [python]\n")
     found = planned(project, *flags.split())
-    assert found.has_conda
+    assert found.is_mixed
     [notice] = found.problems
-    assert notice.text.startswith("Packages of conda cannot be exchanged one by one, so none is named for a ")
-    assert notice.text.endswith("compare with a `head` in which only half of the packages have changed, and so on.")
-    assert not planned(project, "--base", "requirements.txt", "--head", "new.txt").problems
+    assert notice.text.startswith("Only one file lists packages of conda, so none is named for a ")
+    assert notice.text.endswith("Compare two files of conda, or two of other kinds.")
+    for same in ("--base requirements.txt --head new.txt", "--base environment.yml --head new.yml"):
+        assert not planned(project, *same.split()).problems
 
 
 def test_the_summary() -> None:

@@ -16,8 +16,8 @@ from notebook_ci.records.run_directory import RunDirectory
 MOST_LISTED = 10
 NOT_NAMED = Problem(
     severity="notice",
-    message="Packages of conda cannot be exchanged one by one, so none is named for a notebook that differs.",
-    hint="To find it, compare with a `head` in which only half of the packages have changed, and so on.",
+    message="Only one file lists packages of conda, so none is named for a notebook that differs.",
+    hint="Compare two files of conda, or two of other kinds.",
 )
 
 
@@ -26,7 +26,7 @@ class ComparisonPlan(Plan):
     base: Lock
     head: Lock
     notebooks: tuple[str, ...]
-    has_conda: bool  # whether a lock lists packages of conda
+    is_mixed: bool  # whether only one lock lists packages of conda
 
     def lines(self) -> Iterator[str]:
         yield f"install {quote(self.base.name)} and {quote(self.head.name)}"
@@ -42,9 +42,9 @@ def make(inputs: CompareEnvironmentsInputs, workspace: Workspace) -> ComparisonP
         raise InputError(f"`base` and `head` are the same file: {quote(head.name)}.", hint="Set them to two files.")
     outputs = [RunDirectory.location(inputs.run_dir, workspace)]
     found = select(inputs.notebooks, inputs.exclude, workspace.cwd, never=outputs)
-    has_conda = base.format.is_conda or head.format.is_conda
-    problems = (NOT_NAMED,) if has_conda else ()
-    return ComparisonPlan(base=base, head=head, notebooks=tuple(found), has_conda=has_conda, problems=problems)
+    is_mixed = base.format.is_conda != head.format.is_conda
+    problems = (NOT_NAMED,) if is_mixed else ()
+    return ComparisonPlan(base=base, head=head, notebooks=tuple(found), is_mixed=is_mixed, problems=problems)
 
 
 def _lock(name: str, given: str, workspace: Workspace) -> Lock:

@@ -10,12 +10,14 @@ from typing import Literal, TypeVar
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem, SurroundingsError
+from notebook_ci.base.files import read_text
 from notebook_ci.base.launcher import LAUNCHER, UNHEARD
 from notebook_ci.base.load_inputs import FROM_STDIN
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import listed
 from notebook_ci.compare_environments.bisect import culprits
+from notebook_ci.compare_environments.conda_packages import CondaPackages, installed
 from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
 from notebook_ci.compare_environments.outcomes import RunOutcome, fails, outcome
 from notebook_ci.compare_environments.plan import MOST_LISTED, ComparisonPlan
@@ -49,7 +51,9 @@ def run(
     record.base, record.head = planned.base.name, planned.head.name
     stages = _Stages(inputs, context)
     base, head = stages.environment("base", planned.base), stages.environment("head", planned.head)
-    record.changes = list(_changes(base.packages, head.packages))
+    of_conda = [{} if planned.is_mixed else each.conda_packages for each in (base, head)]
+    others = [each.packages if planned.is_mixed else _of_uv(each, context) for each in (base, head)]
+    record.changes = [*_changes(*of_conda, conda=True), *_changes(*others)]
     if base.python_version != head.python_version:
         context.notice(f"The environments have different Pythons: {base.python_version} and {head.python_version}.")
     if base.env_digest == head.env_digest:
@@ -63,7 +67,7 @@ def run(
         again = _outcomes(stages.execute("base-again", base, paths, first), first)
         for name in [name for name, each in suspects.items() if again[name].kind in AS_BAD[each.verdict]]:
             suspects.pop(name).verdict = "nondeterministic"
-    if suspects and not planned.has_conda:
+    if suspects and not planned.is_mixed:
         _blame(suspects, stages, planned, first, record)
     unknown = [each for each in record.notebooks if each.verdict == "not compared" and each.reason]
     for each in (*suspects.values(), *unknown):
@@ -71,10 +75,17 @@ def run(
         context.problems.append(_problem(each))
 
 
-def _changes(before: dict[str, str], after: dict[str, str]) -> Iterator[PackageChange]:
+def _of_uv(environment: SetupEnvRecord, context: Context) -> dict[str, str]:
+    """Return the versions by name of the packages that are not of conda."""
+    [path] = [context.run_directory.path / each for each in environment.created if each.endswith("/environment.json")]
+    found = {each["name"] for each in json.loads(read_text(path, str(path)))["packages"] if each["origin"] != "conda"}
+    return {name: version for name, version in environment.packages.items() if name in found}
+
+
+def _changes(before: dict[str, str], after: dict[str, str], *, conda: bool = False) -> Iterator[PackageChange]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
-            yield PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""))
+            yield PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""), conda=conda)
 
 
 def _outcomes(record: ExecuteRecord, first: ExecuteRecord) -> dict[str, RunOutcome]:
@@ -116,7 +127,9 @@ def _blame(
     uv = Uv(context, context.console, context.files.artifacts / "install.log")
     locks = (planned.base, planned.head)
     try:
-        trial = TrialEnvironment(Path(environment.python), record.changes, locks, uv, bad)
+        before, after = (installed(stages.folder(name)) for name in ("base", "head"))
+        conda, packages = CondaPackages(before, after, planned.base, context), _of_uv(environment, context)
+        trial = TrialEnvironment(stages.folder("trial"), packages, conda, record.changes, locks, uv, bad)
         found = culprits(suspects.keys(), record.changes, trial)
     except NotebookCiError as error:
         context.warning(f"Which packages are to blame was not found out: {error.message}")
@@ -142,9 +155,11 @@ class _Stages:
     inputs: CompareEnvironmentsInputs
     context: Context
 
+    def folder(self, name: str) -> Path:
+        return default_environment(self._slug(name), self.context)
+
     def environment(self, name: str, lock: Lock) -> SetupEnvRecord:
-        folder = default_environment(self._slug(name), self.context)
-        given = {"requirements": lock.name, "venv": str(folder), "activate": False}
+        given = {"requirements": lock.name, "venv": str(self.folder(name)), "activate": False}
         return self._run("setup-env", name, SetupEnvRecord, given)
 
     def execute(

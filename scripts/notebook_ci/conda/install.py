@@ -9,6 +9,7 @@ from typing import Any
 
 from notebook_ci.base import conda, isolation, worker, yaml12
 from notebook_ci.base.console import Console
+from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.heartbeat import heartbeat
@@ -114,6 +115,16 @@ def install(
     order = replace(planned.installation, prefix=str(prefix.resolve()), uses_cache=uses_cache)
     solution = _ask(lock, order, planned, workspace, console)
     return order.records or solution.records
+
+
+def exchange(lock: Lock, records: Sequence[str], prefix: Path, context: Context) -> dict[str, list[str]]:
+    """Leave only these packages of conda in an environment: their files in `conda-meta`. Raises like `install`.
+
+    Returns the names of those that do not fit together: of two by what one requires.
+    """
+    planned = plan(lock, "", context)
+    order = replace(planned.installation, urls=[], records=list(records), prefix=str(prefix.resolve()))
+    return _ask(lock, replace(order, finds_misfits=True), planned, context, context.console).misfits
 
 
 def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspace, console: Console) -> Solution:

@@ -21,6 +21,7 @@ class Installation:
     prefix: str = ""  # the folder of the environment; empty: only solve
     uses_cache: bool = True  # whether packages may come from the cache of earlier installations
     reports_activation: bool = False  # whether the reply has the variables that activation sets
+    finds_misfits: bool = False  # whether the reply has the packages that do not fit together
 
 
 @dataclass(kw_only=True)
@@ -28,3 +29,4 @@ class Solution(Reply):
     # The packages that solving gave, in the format of `conda-meta`.
     records: list[str] = field(default_factory=list)
     activation: dict[str, str] = field(default_factory=dict)  # variables that it sets, PATH among them
+    misfits: dict[str, list[str]] = field(default_factory=dict)  # the names of two packages by what one requires

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -57,6 +58,8 @@ async def _solve_and_install(installation: Installation, client: Client, scratch
     if installation.prefix:
         await _install(records, installation, client, scratch)
     reply.records = [] if known else sorted(record.to_json() for record in records)
+    if installation.finds_misfits:
+        reply.misfits = dict(_misfits(records))
 
 
 async def _install(records: list[RepoDataRecord], installation: Installation, client: Client, scratch: Path) -> None:
@@ -77,6 +80,11 @@ async def _install(records: list[RepoDataRecord], installation: Installation, cl
         reporter=_Reporter(len(records)),
         execute_link_scripts=True,  # as conda does
     )
+    # Of a list of URLs, rattler (0.28) keeps only what an address says.
+    for meta in Path(installation.prefix, "conda-meta").glob("*.json") if installation.urls else ():
+        known = json.loads(meta.read_text(encoding="utf-8"))
+        index = Path(known["extracted_package_dir"], "info", "index.json").read_text(encoding="utf-8")
+        meta.write_text(json.dumps({**known, **json.loads(index)}), encoding="utf-8")
     # Where conda keeps the variables of an environment.
     state = Path(installation.prefix, "conda-meta", "state")
     state.write_text(json.dumps({"version": 1, "env_vars": installation.variables}), encoding="utf-8")
@@ -112,6 +120,18 @@ async def _solved(installation: Installation, client: Client, scratch: Path) -> 
         channel_priority=rattler.ChannelPriority[installation.priority],
     )
     return solved
+
+
+def _misfits(records: list[RepoDataRecord]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what packages require and the others do not give, each with the names of both."""
+    given = {record.name.normalized: record for record in records}
+    for name, record in given.items():
+        for text in (*record.depends, *record.constrains):
+            spec = rattler.MatchSpec(text)
+            other = spec.name.normalized
+            is_missing = other not in given and text in record.depends and not other.startswith("__")  # of the machine
+            if is_missing or (other in given and not spec.matches(given[other])):
+                yield f"{name} {text}", [name, other]
 
 
 def _check(record: RepoDataRecord) -> None:

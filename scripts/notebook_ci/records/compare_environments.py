@@ -16,6 +16,7 @@ class PackageChange:
     name: str
     before: str  # its version with `base`; empty: not installed
     after: str  # its version with `head`; empty: not installed
+    conda: bool = False  # whether it is a package of conda, whose build follows its version
 
     def __str__(self) -> str:
         if not self.before:

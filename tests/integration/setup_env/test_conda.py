@@ -110,6 +110,8 @@ def test_a_list_of_urls_is_reused_and_equal_elsewhere(conda: Shop, channel: Chan
     done = conda.setup()
     assert (done.code, done.record["fixed"], done.record["conda_packages"]) == (0, True, CONDA), done.log
     assert installed(done) == {"greet": "1.0", "ipykernel": "1.0"}
+    [meta] = Path(done.outputs["python"]).parents[1].glob("conda-meta/greet-*.json")
+    assert json.loads(meta.read_text())["depends"] == ["python"], "an address does not say it"
     asked = len(channel.server.asked)
     again = conda.setup()
     assert (again.code, again.record["reused"], again.outputs["env-digest"]) == (0, True, done.outputs["env-digest"])
