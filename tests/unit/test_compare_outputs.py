@@ -254,6 +254,27 @@ def test_a_table_decides_instead_of_its_text() -> None:
     assert differences(display("a", html="<p>x</p>"), display("b", html="<p>x</p>"))
 
 
+def _of_two(price: object, size: object) -> list[Output]:
+    """Return a row of two numbers in all ways that give them names."""
+    columns = ["price", "price/size"]
+    return [
+        display(html=frame([0, price, size], columns=columns)),
+        display(html=polars([price, size], columns=columns)),
+        display(f"{{'price': {price}, 'price/size': {size}}}"),
+        display(json={"price": [price], "price/size": size}),
+    ]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_columns_and_keys_have_tolerances_of_their_own(way: int) -> None:
+    named = Tolerance(1e-6, named={"price": 0.1})
+    old = _of_two(4.5, 1.5)[way]
+    assert not differences(old, _of_two(4.7, 1.5)[way], named)
+    assert differences(old, _of_two(4.7, 1.5)[way])
+    assert differences(old, _of_two(5.5, 1.5)[way], named)
+    assert differences(old, _of_two(4.5, 1.6)[way], named)
+
+
 def test_the_hidden_rows_of_a_long_table_are_counted() -> None:
     def long(count: str) -> Output:
         more = f"<p>{count} rows and 2 columns</p>\n"

@@ -2,10 +2,11 @@
 # ruff: noqa: S108 - the paths are only text
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from notebook_ci.compare.normalise import NAMES, RULES, on_terminal, shown
+from notebook_ci.compare.normalise import NAMES, ON_REQUEST, RULES, on_terminal, shown
 from notebook_ci.compare.texts import EXACT, Tolerance, became, differences
 
 NUMBERS = Tolerance(1e-6)
@@ -102,6 +103,52 @@ def test_a_rule_can_be_turned_off(rule: str) -> None:
     assert shown(first, {rule}) != shown(second, {rule})
     assert list(differences(first, second, Tolerance(keep=frozenset({rule}))))
     assert shown(first, set(NAMES) - {rule}) == shown(second, set(NAMES) - {rule})
+
+
+# The same for what is only hidden on request.
+RESULTS: dict[str, tuple[str, str, list[str]]] = {
+    "dates": (
+        "on 2024-01-05, 2024/01/05 (2024-01-05T00) at 2024-01-05.",
+        "on 2026-11-30, 2026/11/30 (2026-11-30T00) at 2026-11-30.",
+        [
+            "2024-01",
+            "12024-01-05",
+            "2024-01/05",
+            "1/2024/01/05",
+            "2024-01-05-3",
+            "2024-01-05.3",
+            "a2024-01-05",
+            "20240105",
+        ],
+    ),
+    "times": (
+        "T12:30:01.25Z 9:05:00+02:00, 0:00:01",
+        "T00:00:00.1Z 19:05:59+01:00, 5:10:01",
+        ["12:30", "3:1:2", "12:30:01:07", "1.12:30:01", "a:b:c"],
+    ),
+    "versions": (
+        "pandas==2.3.3, v1.10.0rc1 (3.12.4)",
+        "pandas==2.10.0, v2.0.0.dev1 (3.13.0.1)",
+        ["1.25", "2.3", "1.2.3.4.5", "a1.2.3", "1.2.3x", "1..2"],
+    ),
+    "sizes": (
+        "memory usage: 1.2+ KB, 48MB (1,024 bytes)",
+        "memory usage: 99.5 MiB, 3GB (8 bytes)",
+        ["1.5", "3 Bob", "2 m", "12 kg", "x5 MB"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ON_REQUEST)
+def test_what_can_be_a_result_is_hidden_only_on_request(name: str) -> None:
+    first, second, kept = RESULTS[name]
+    assert shown(first, hide={name}) == shown(second, hide={name})
+    for text in (*kept, first, second):
+        assert shown(text) == text
+    assert [shown(text, hide={name}) for text in kept] == kept
+    assert not list(differences(first, second, Tolerance(is_exact=True, hide=frozenset({name}))))
+    others = Tolerance(0.9, hide=frozenset(ON_REQUEST) - {name})
+    assert list(differences(first, second, others))
 
 
 def test_a_set_of_strings_has_no_order() -> None:
@@ -244,6 +291,27 @@ def test_each_tolerance_has_its_limit() -> None:
     assert not alike("0.0", "1e-11", Tolerance(atol=1e-12))
     assert not alike("100", "101", Tolerance(0.9, 9)), "whole numbers are exact"
     assert not alike("version 3.11.1", "version 3.11.2", Tolerance(0.9))
+
+
+def test_a_number_behind_a_name_has_its_own_tolerance() -> None:
+    named = Tolerance(1e-6, named={"price": 0.1, "test loss": 0.1})
+    for text in ("price: {}", "price={}", "7 items, price = {}", "3 price: {}", "a 1.0 (price: {})", "test loss: {}"):
+        assert alike(text.format("4.0"), text.format("4.3"), named)
+        assert not alike(text.format("4.0"), text.format("4.5"), named), "its limit"
+        assert not alike(text.format("4"), text.format("5"), named), "whole numbers"
+        assert not alike(text.format("4.0"), text.format("4.3"), NUMBERS)
+        assert not alike(text.format("4.0"), text.format("4.3"), replace(named, is_exact=True))
+    for text in (
+        "unit price: {}",
+        "pricey: {}",
+        "unit-price: {}",
+        "x.price={}",
+        "price {}",
+        "price: 1.0 {}",
+        "loss: {}",
+    ):
+        assert not alike(text.format("4.0"), text.format("4.3"), named)
+    assert not alike("price: 4.0 cost: 4.0", "price: 4.0 cost: 4.3", named)
 
 
 def test_the_lines_that_differ_are_named() -> None:

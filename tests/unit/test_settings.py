@@ -106,6 +106,14 @@ def test_a_misspelt_policy_is_refused(study: Study) -> None:
     assert "ignored" in study.refused(table(notebooks="a.ipynb", compare="ignored")).message
 
 
+@pytest.mark.parametrize("wrong", ["2", "-1", '"low"', "[0.1]", "{rtol = 0.1}", "true"])
+def test_a_wrong_tolerance_of_a_name_is_refused(study: Study, wrong: str) -> None:
+    study.write("a.ipynb")
+    error = study.refused(f"[execute-notebook.tolerances]\nprice = {wrong}\n")
+    assert error.message.startswith("`price` in `tolerances` in `[execute-notebook]` does not accept `")
+    assert error.hint == "Use a number from 0 to 1, such as `1e-6`."
+
+
 def test_copies_with_new_outputs_need_a_comparison_with_stored_ones(study: Study) -> None:
     study.write("a.ipynb")
     assert study.refused("", "--update", "true").message == "`update` is set, but `compare` is `off` for all notebooks."

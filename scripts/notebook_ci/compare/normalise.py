@@ -1,7 +1,7 @@
 """Shows text as Jupyter does, and hides what differs in each run.
 
-A rule that hides a result makes a wrong notebook pass. So only what cannot be a result is hidden: no dates, no times of
-day, no UUIDs, which are values in many tables.
+A rule that hides a result makes a wrong notebook pass. So only what cannot be a result is hidden: no UUIDs, which are
+values in many tables, and only on request dates, times of day, versions and sizes.
 """
 
 import re
@@ -48,6 +48,15 @@ RULES: Mapping[str, tuple[str, str]] = {  # by name: what is replaced, and by wh
     ),
     "altair-names": (r"\baltair-viz-[0-9a-f]{32}\b", "altair-viz-..."),
 }
+ON_REQUEST: Mapping[str, tuple[str, str]] = {
+    "dates": (r"(?<![\w./-])\d{4}([-/])\d\d\1\d\d(?![\d/-]|\.\d)", "date..."),
+    "times": (r"(?<![\d:.])\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?(?![\d:])", "time..."),
+    "versions": (
+        r"(?<![\w.])v?\d{1,9}(?:\.\d{1,9}){2,3}(?:(?:a|b|rc|\.dev|\.post)\d{1,9})?(?![\w+]|\.\d)",
+        "version...",
+    ),
+    "sizes": (r"(?<![\w.,])\d[\d.,]{0,20}\+? ?(?:[kKMGT]i?B|B|bytes)(?!\w)", "size..."),
+}
 # Of a clip path, marker, hatch, image or collection: a part of a hash that has a random salt.
 _SVG_ID = "(?:[A-Za-z]{0,8}|C[0-9a-f]{1,4}_[0-9a-f]{1,8}_)[0-9a-f]{10}"
 _STRING = r"'[^'\\\n]*'"
@@ -64,10 +73,10 @@ def on_terminal(text: str) -> str:
     return "\n".join(map(_overwritten, text.split("\n"))) if "\r" in text else text
 
 
-def shown(text: str, keep: Collection[str] = ()) -> str:
-    """Return a text without what differs in each run, except for `keep`."""
+def shown(text: str, keep: Collection[str] = (), hide: Collection[str] = ()) -> str:
+    """Return a text without what differs in each run, except for `keep`, and without what `hide` names."""
     text = text.replace("\r\n", "\n")
-    for name, (pattern, replacement) in RULES.items():
+    for name, (pattern, replacement) in {**RULES, **{name: ON_REQUEST[name] for name in hide}}.items():
         text = text if name in keep else re.sub(pattern, replacement, text)
     return text if SET_ORDER in keep else _SET.sub(_in_order, text)
 

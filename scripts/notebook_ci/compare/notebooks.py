@@ -82,7 +82,7 @@ def compare(
     try:
         plain = json.loads(json.dumps(new))
         if policy == "strict":
-            tolerance = Tolerance(is_exact=True, keep=tolerance.keep)
+            tolerance = dataclasses.replace(tolerance, is_exact=True)
         return _compare(document, plain, policy, tolerance, _Old(document, baseline))
     except InputError as error:
         return refused(error.message, error.hint)

@@ -36,7 +36,7 @@ def _of_dicts(old: Mapping[Any, object], new: Mapping[Any, object], tolerance: T
     yield from _of_keys(first, second, where)
     for key in first:
         if key in second:
-            yield from differences(first[key], second[key], tolerance, f"{where}[{key}]")
+            yield from differences(first[key], second[key], tolerance.of(key.strip("'")), f"{where}[{key}]")
 
 
 def _of_keys(old: Collection[str], new: Collection[str], where: str) -> Iterator[str]:

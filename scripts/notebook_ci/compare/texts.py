@@ -3,8 +3,8 @@
 import itertools
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from notebook_ci.base.texts import quote
 from notebook_ci.compare.normalise import shown
@@ -20,6 +20,8 @@ _NUMBER = re.compile(
     rf"(?<![\w.])(?<!\d\d:)([-+]?(?:(?:{_DIGITS}\.[0-9]*|\.{_DIGITS})(?:[eE][-+]?{_EXPONENT})?"
     rf"|{_DIGITS}[eE][-+]{_EXPONENT}|{_DIGITS}))(?=j\b|(?!\w|\.\w))"
 )
+# A name behind a letter and a space is only a part of one.
+_BEHIND = r"(?<![\w.-])(?<![^\W\d] ){} ?[:=] ?$"
 _WHOLE = re.compile(r"[-+]?[0-9]+(\.?)")  # `12.` can end a sentence
 _PADDING = re.compile(r"(?<=\[) +|(?<=, ) +|(?<! ) +(?=\])|(?<=^ ) +$")  # of an array, between its numbers
 
@@ -32,6 +34,16 @@ class Tolerance:
     atol: float = 0.0
     is_exact: bool = False  # numbers, and images, must be equal
     keep: frozenset[str] = frozenset()  # names of what differs in each run, and counts nevertheless: see `normalise`
+    hide: frozenset[str] = frozenset()  # names of what does not count, although it can be a result
+    named: Mapping[str, float] = field(default_factory=dict)  # instead of `rtol`, by the name of a number
+
+    def of(self, *names: str) -> "Tolerance":
+        """Return the tolerance of what has these names, such as a column with several lines of labels."""
+        return next((replace(self, rtol=self.named[name]) for name in names if name in self.named), self)
+
+    def behind(self, text: str) -> "Tolerance":
+        """Return the tolerance of a number behind a text, as of `price` in `3 items, price: 4.5`."""
+        return self.of(*(name for name in self.named if re.search(_BEHIND.format(re.escape(name)), text)))
 
     def allows(self, old: str, new: str) -> bool:
         """Whether two numbers are equal within the tolerance."""
@@ -57,14 +69,17 @@ def alike(old: str, new: str, tolerance: Tolerance, *, is_padded: bool = False) 
     around, new_around = first[::2], second[::2]
     if is_padded:
         around, new_around = ([_PADDING.sub("", part) for part in each] for each in (around, new_around))
-    return around == new_around and all(map(tolerance.allows, first[1::2], second[1::2]))
+    if around != new_around:
+        return False
+    numbers = zip(first[::2], first[1::2], second[1::2], strict=False)
+    return all(tolerance.behind(text).allows(number, now) for text, number, now in numbers)
 
 
 def differences(old: str, new: str, tolerance: Tolerance) -> Iterator[str]:
     """Yield a sentence per line that differs; one in all if lines were added or are gone."""
     if old == new:
         return
-    before, after = (shown(text, tolerance.keep).rstrip("\n") for text in (old, new))
+    before, after = (shown(text, tolerance.keep, tolerance.hide).rstrip("\n") for text in (old, new))
     first, second = before.split("\n"), after.split("\n")
     pairs = list(enumerate(zip(first, second, strict=False), 1))
     # If all numbers are as wide as before, other padding means that one moved to another column.

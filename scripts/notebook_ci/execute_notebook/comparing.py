@@ -12,17 +12,15 @@ from notebook_ci.compare.notebooks import Differences
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.compare.updating import updated
 from notebook_ci.execute_notebook.engine import PreparedNotebook
+from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.saving import saved
 from notebook_ci.execute_notebook.settings import Settings
 from notebook_ci.notebooks.document import kernel_language
 
 
-def compare(execution: Execution, notebook: PreparedNotebook, keep: Iterable[str]) -> Differences:
-    """Compare the outputs of an execution with those of its baseline; if it has none, with the stored ones.
-
-    `keep` names what counts although it differs in each run.
-    """
+def compare(execution: Execution, notebook: PreparedNotebook, inputs: ExecuteInputs) -> Differences:
+    """Compare the outputs of an execution with those of its baseline; if it has none, with the stored ones."""
     if notebook.bound.left_out:
         return notebooks.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")
     # As the baseline was saved: without NaN in JSON. Messages and pages show parts of outputs, of which a part of a
@@ -33,14 +31,15 @@ def compare(execution: Execution, notebook: PreparedNotebook, keep: Iterable[str
     new = [outputs.get(cell.index, []) for cell in notebook.document.cells]
     language = kernel_language(notebook.nb.metadata)
     settings = execution.settings
-    tolerance = tolerated(settings, keep)
+    tolerance = tolerated(settings, inputs)
     return notebooks.compare(
         notebook.document, new, settings.compare, tolerance, baseline=execution.baseline, language=language
     )
 
 
-def tolerated(settings: Settings, keep: Iterable[str]) -> Tolerance:
-    return Tolerance(settings.rtol, settings.atol, keep=frozenset(keep))
+def tolerated(settings: Settings, inputs: ExecuteInputs) -> Tolerance:
+    keep, hide = frozenset(inputs.compare_keep), frozenset(inputs.compare_hide)
+    return Tolerance(settings.rtol, settings.atol, keep=keep, hide=hide, named=inputs.tolerances)
 
 
 def write_update(notebook: PreparedNotebook, changed: Iterable[int], exempted: Collection[int], path: Path) -> None:

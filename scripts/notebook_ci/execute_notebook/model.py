@@ -20,7 +20,7 @@ from notebook_ci.base.values import (
 )
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.secret_parameters import VARIABLES
-from notebook_ci.execute_notebook.settings import COMPARE, FOR, KEEP, ON_CELL_ERROR, SHELL_ERRORS
+from notebook_ci.execute_notebook.settings import COMPARE, FOR, HIDE, KEEP, ON_CELL_ERROR, SHELL_ERRORS, TOLERANCES
 from notebook_ci.execute_notebook.sweep import SETS
 from notebook_ci.notebooks.inputs import NotebookInputs
 from notebook_ci.notebooks.settings import NotebookRule
@@ -155,6 +155,12 @@ class ExecuteInputs(NotebookInputs):
         default=(),
         tuning=True,
     )
+    compare_hide: tuple[str, ...] = given(
+        HIDE,
+        "With `compare`: what does not count as a change, although it can be a result. See below.",
+        default=(),
+        tuning=True,
+    )
     rtol: float = given(
         RTOL,
         "With `compare`: how much a number may differ, relative to the stored one. Whole numbers must be equal.",
@@ -167,6 +173,13 @@ class ExecuteInputs(NotebookInputs):
         "rounding errors.",
         default=0.0,
         shown_default="`0`",
+        tuning=True,
+    )
+    tolerances: dict[str, float] = given(
+        TOLERANCES,
+        "With `compare`: other values of `rtol` for the numbers of a name: in the column or under the key of this "
+        "name, or behind it in a text (`price: 4.5`, `price = 4.5`).",
+        default={},
         tuning=True,
     )
     determinism: int = given(

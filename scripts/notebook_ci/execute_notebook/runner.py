@@ -229,7 +229,7 @@ class Executor:
         from notebook_ci.execute_notebook import changes_page, comparing  # imported by the conductor if needed
 
         result = self._outcome.result
-        found = comparing.compare(self.execution, notebook, self.shared.inputs.compare_keep)
+        found = comparing.compare(self.execution, notebook, self.shared.inputs)
         result.comparison = found.comparison
         if new_cells := found.comparison.not_in_baseline:
             which = listed([str(each) for each in new_cells], MOST_LISTED)
@@ -279,7 +279,7 @@ class Executor:
                 repeat,
                 shared.environ,
                 runs=shared.inputs.determinism,
-                tolerance=comparing.tolerated(settings, shared.inputs.compare_keep),
+                tolerance=comparing.tolerated(settings, shared.inputs),
             )
         except (StoppedError, RecursionError) as error:  # or an output is nested too deeply
             self._report("warning", f"The notebook could not be repeated: {error}")

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, choice, several
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, YamlKind, choice, several
+from notebook_ci.base.yaml12 import Value, as_map
 from notebook_ci.compare import normalise
 from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, NotebookRule, checked, kind_of_rules
 from notebook_ci.records.execute_notebook import ALLOW
@@ -30,6 +32,14 @@ ON_CELL_ERROR = choice("stop", "continue")
 SHELL_ERRORS = choice("warn", "fail", "ignore")
 COMPARE = choice("off", "numbers", "strict", "lax", "warn")
 KEEP = several(*normalise.NAMES)
+HIDE = several(*normalise.ON_REQUEST)
+
+
+def _tolerances(value: Value, origin: str) -> dict[str, float]:
+    return {name: RTOL.read(each, f"{quote(name)} in {origin}") for name, each in as_map(value, origin).items()}
+
+
+TOLERANCES = YamlKind("YAML: `name: number`, one per line", _tolerances, "YAML", hint="Write `price: 0.01`.")
 KINDS: Mapping[str, Kind] = {
     "cell-timeout": SECONDS,
     "notebook-timeout": SECONDS,

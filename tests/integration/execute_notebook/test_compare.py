@@ -40,6 +40,7 @@ NOTEBOOKS = {
         ),
         markdown("text"),
         stored("print({'b', 'a', 'c'})", out("{'a', 'b', 'c'}\n")),
+        stored("print('price: 4.7 on 2026-11-30')", out("price: 4.5 on 2024-01-05\n")),
         stored(IN_PLACE, shown("'new'"), out(" 2 %\n")),
         stored("print(os.getpid())", out("1\n"), tags=("compare-ignore",)),
         stored("1 / 0", DIVISION, tags=("raises-exception",)),
@@ -63,6 +64,8 @@ NOTEBOOKS = {
 TOML = """
 [execute-notebook]
 compare = "numbers"
+compare-hide = ["dates"]
+tolerances = {price = 0.05}
 max-output = "60 kB"
 retries = 1
 [[execute-notebook.for]]
@@ -103,7 +106,7 @@ def test_equal_outputs_pass(ran: tuple[Path, Done]) -> None:
     _, done = ran
     result = done.notebooks["equal.ipynb"]
     assert (result["status"], failures(done, "equal")) == ("passed", []), done.log
-    assert result["comparison"]["cells"] == {"ignored": 1, "within-tolerance": 1, "same": 3}
+    assert result["comparison"]["cells"] == {"ignored": 1, "within-tolerance": 2, "same": 3}
     assert (done.notebooks["off.ipynb"]["status"], done.notebooks["off.ipynb"]["comparison"]) == ("passed", None)
 
 
@@ -191,7 +194,7 @@ def test_an_earlier_run_is_a_baseline(workspace: Workspace, kernel: Path, ran: t
     done = workspace.run("execute-notebook", inputs)
     result = done.notebooks["stripped.ipynb"]
     assert (result["status"], result["comparison"]["cells"]) == ("passed", {"same": 1}), done.log
-    assert done.notebooks["equal.ipynb"]["comparison"]["cells"] == {"ignored": 1, "same": 4}
+    assert done.notebooks["equal.ipynb"]["comparison"]["cells"] == {"ignored": 1, "same": 5}
     [(kind, message)] = failures(done, "random")
     assert kind == "changed-output"
     assert message.startswith("`stdout`: `")
