@@ -1,10 +1,18 @@
 """What cells print, on its way to the log."""
 
+import pytest
 from nbformat.v4 import new_output
 
+from notebook_ci.base import masking
+from notebook_ci.base.spellings import Known
 from notebook_ci.execute_notebook.outputs import LiveLog
 
 TEXT = "stream"
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_known", Known())
 
 
 def test_whole_lines_are_passed_on() -> None:
@@ -16,6 +24,16 @@ def test_whole_lines_are_passed_on() -> None:
     log.end()
     log.end()
     assert sent[2:] == ["begun"]
+
+
+def test_lines_over_which_a_credential_is_wrapped_are_passed_on_together() -> None:
+    masking.hide("MY_TOKEN", "abcdefgh-01234567")
+    sent: list[str] = []
+    log = LiveLog(sent.append, 1000)
+    for text in ("a\n", "abcdefgh\n", "-01234567\n", "b\n" * 100, "abcdef\n"):
+        log.add(new_output(TEXT, name="stdout", text=text))
+    log.end()
+    assert [masking.masked(text) for text in sent] == ["a", "***\n" + "b\n" * 99 + "b", "abcdef"]
 
 
 def test_text_of_results_counts_and_errors_do_not() -> None:

@@ -181,6 +181,12 @@ def test_a_long_traceback_keeps_head_and_tail() -> None:
     assert set(kept) <= set(lines), "lines are kept whole"
 
 
+def test_a_credential_is_hidden_before_the_traceback_is_cut() -> None:
+    token = "ghp_" + "a1B2" * 9
+    for length in range(900, 1100):
+        assert token[:12] not in shorten([f"{'x' * length} {token} {'y' * 9000}"], 4000)
+
+
 @pytest.mark.parametrize("limit", [60, 100, 5000])
 def test_the_limit_holds(limit: int) -> None:
     assert len(shorten(["x" * 10_000], limit)) <= limit

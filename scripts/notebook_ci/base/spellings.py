@@ -14,9 +14,10 @@ _WORD = 8  # bytes
 _BEGIN = 4  # characters by which a credential that goes on in the next line is known
 _WINDOW = 2 * _WORD - 1  # bytes: wherever it stands in a text, it contains an aligned word
 _IN_GAPS = b" \t\r\nnr\\"
-# A line break, also an escaped one, and what indents the next line; backslashes that quote the next character.
-GAP = re.compile(r"(?:[ \t]*(?:[\r\n]|\\+[rn])(?:[ \t\r\n]|\\+[rn])*)?\\*")
-_ANY_BLANK = r"(?:[ \t\r\n+]|\\+[rnt]|%(?:25)*(?:20|0[aAdD9]))*\\*"
+_COLOUR = r"\x1b\[[0-9;]*[mK]"  # of a terminal, with the rest of the line
+# A line break, also an escaped one, and what indents the next line; backslashes that quote the next character; colours.
+GAP = re.compile(rf"(?:{_COLOUR})*(?:[ \t]*(?:[\r\n]|\\+[rn])(?:[ \t\r\n]|\\+[rn]|{_COLOUR})*)?\\*")
+_ANY_BLANK = rf"(?:[ \t\r\n+]|\\+[rnt]|%(?:25)*(?:20|0[aAdD9])|{_COLOUR})*\\*"
 _ESCAPED_TWICE = ("%(?:25)*", "&(?:amp;)*")  # as by another program that quotes a URL or a page again
 
 
@@ -81,6 +82,8 @@ def _compact(data: bytes) -> bytes:
 
     To remove only those of escapes would take most of the time.
     """
+    if b"\x1b" in data:
+        data = re.sub(_COLOUR.encode(), b"", data)
     return data.translate(None, _IN_GAPS)
 
 

@@ -8,6 +8,7 @@ from traceback import extract_tb
 
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Problem
+from notebook_ci.base.masking import masked
 from notebook_ci.execute_notebook.deaths import FAULT
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.outcome import about
@@ -95,7 +96,7 @@ def commands(notebook: PreparedNotebook, result: NotebookResult) -> Iterator[Pro
 def _unforeseen(error: BaseException) -> str:
     """Most come from invalid messages of a notebook's kernel. For the others, the message names our file and line."""
     innermost = extract_tb(error.__traceback__)[-1]
-    what = f"{type(error).__name__}: {str(error)[:MOST_VALUE_CHARACTERS]}"
+    what = f"{type(error).__name__}: {masked(str(error))[:MOST_VALUE_CHARACTERS]}"
     return (
         f"The execution stopped: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
         "notebook made its kernel send an invalid message, or this is a bug of notebook-ci: then please report it."
@@ -124,8 +125,9 @@ class _Ran:
         traceback = tracebacks.essence(frames, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
         title, ename, evalue = TITLES[kind], "", ""
         if error and kind == "cell-error":
-            ename = error.ename[:MOST_NAME_CHARACTERS]
-            evalue = self.named(tracebacks.strip_ansi(error.evalue[:MOST_VALUE_CHARACTERS]))
+            # Credentials are hidden before a text is cut: half of one is not known as such.
+            ename = masked(error.ename)[:MOST_NAME_CHARACTERS]
+            evalue = self.named(masked(tracebacks.strip_ansi(error.evalue))[:MOST_VALUE_CHARACTERS])
             title = ename or title  # some kernels have no names for errors
             message = evalue
             if ename == EXIT:
@@ -170,7 +172,7 @@ class _Ran:
         document = self.notebook.document
         lines = positions.split_lines(document.cells[index].source)
         line = min(line, len(lines))
-        text = lines[line - 1].strip()
+        text = masked(lines[line - 1].strip())
         shown = f"{text[:MOST_SOURCE_CHARACTERS]}…" if len(text) > MOST_SOURCE_CHARACTERS else text
         return document.line(index, line), shown
 

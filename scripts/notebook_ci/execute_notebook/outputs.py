@@ -7,17 +7,19 @@ from typing import Any
 
 import nbformat
 
+from notebook_ci.base.masking import Lines
+
 OVERHEAD_BYTES = 100  # per output in the file, even if it is empty
 
 
 class LiveLog:
-    """Passes on what cells print, by whole lines: a credential can only be hidden in one piece.
+    """Passes on what cells print, by whole lines, several at once if a credential may be wrapped over them.
 
     `send` gets text, and no more after `room` characters.
     """
 
     def __init__(self, send: Callable[[str], None], room: int) -> None:
-        self._send = send
+        self._lines = Lines(send)
         self._room = room
         self._pieces: list[str] = []  # of a line that has not ended
 
@@ -32,15 +34,18 @@ class LiveLog:
         else:
             self._pieces.append(lines)
         if end:
-            self.end()
+            self._pass_on()
         self._pieces.append(begun)
 
     def end(self) -> None:
         """Pass on what is left: the cell has ended."""
-        text = "".join(self._pieces)
+        self._pass_on()
+        self._lines.end()
+
+    def _pass_on(self) -> None:
+        if text := "".join(self._pieces):
+            self._lines.add(text)
         self._pieces.clear()
-        if text:
-            self._send(text)
 
 
 class OutputBound:

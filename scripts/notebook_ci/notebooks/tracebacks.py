@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from notebook_ci.base.masking import masked
 from notebook_ci.notebooks import positions
 
 _escape = re.compile(
@@ -129,8 +130,9 @@ def shorten(traceback: Iterable[str], limit_chars: int) -> str:
     """Return the traceback as text for people, without colours and with at most `limit_chars` (over 60) characters.
 
     A longer text keeps its beginning (a quarter) and its end, which has the message, cut at line ends if possible.
+    Credentials are hidden before: half of one is not known as such.
     """
-    text = strip_ansi("\n".join(traceback)).strip("\n")
+    text: str = masked(strip_ansi("\n".join(traceback)).strip("\n"))
     if len(text) <= limit_chars:
         return text
     note = f"\n[... {len(text)} characters in all, shortened ...]\n"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem, SurroundingsError
+from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Completed
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import listed, quote
@@ -64,7 +65,7 @@ class Judgement:
 
     def _failed(self, test: str, event: Event, duration: float = 0.0) -> CaseResult:
         file, line = locating.spot(event, self.session.root, self.cwd) or ("", None)
-        message, traceback = locating.message(event)[:MOST_MESSAGE], shorten([event.text], MOST_TRACEBACK)
+        message, traceback = masked(locating.message(event))[:MOST_MESSAGE], shorten([event.text], MOST_TRACEBACK)
         case = CaseResult(test=test, status="failed", duration=duration, file=file, line=line, message=message)
         return replace(case, traceback=traceback)
 
@@ -125,10 +126,11 @@ class Judgement:
     def _broken(self, event: Event) -> NotebookCiError:
         frames = [(each.path, each.line) for each in event.frames]
         file, line = locating.innermost(frames, self.cwd) or (None, None)
+        why = masked(event.message)[:MOST_MESSAGE]
         if event.what == "conftest" or file:
-            return CheckFailed(f"pytest cannot run: {event.message}"[:MOST_MESSAGE], file=file, line=line)
+            return CheckFailed(f"pytest cannot run: {why}", file=file, line=line)
         where = f" in `{frames[-1][0]}`, line {frames[-1][1]}" if frames else ""
-        message = f"pytest cannot run in this environment: {event.message[:MOST_MESSAGE]}{where}."
+        message = f"pytest cannot run in this environment: {why}{where}."
         hint = "If it is a plugin of pytest, update it, remove it, or turn it off: `-p no:NAME` in `pytest-args`."
         return SurroundingsError(message, hint=hint)
 
@@ -138,7 +140,7 @@ class Judgement:
         refusals: list[str] = _REFUSAL.findall(self.ended.output)
         if self.ended.returncode == WRONG_USE and refusals:
             hint = "Correct `tests`, `pytest-args`, or the configuration of pytest."
-            return InputError(f"pytest refuses to run: {refusals[-1][:MOST_MESSAGE]}.", hint=hint)
+            return InputError(f"pytest refuses to run: {masked(refusals[-1])[:MOST_MESSAGE]}.", hint=hint)
         how = how_it_ended(self.ended.returncode)
         if not any(self.session.of("began")):
             last = quote(self.ended.output.strip().rpartition("\n")[2])

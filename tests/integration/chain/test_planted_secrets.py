@@ -82,7 +82,9 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path) -> None:
     cells = [ENCODE, *(SHOW.format(number) for number in range(5)), shown]
     workspace.write("shows.ipynb", notebook(*cells))
     workspace.write("fails.ipynb", notebook(ENCODE, FAIL))
-    workspace.write("gets.ipynb", notebook(ENCODE, parameters("phrase = ''"), SHOW_PHRASE, "raise KeyError(phrase)"))
+    workspace.write(
+        "gets.ipynb", notebook(ENCODE, parameters("phrase = ''"), SHOW_PHRASE, "raise KeyError('x' * 1985 + phrase)")
+    )
     workspace.write("tests/test_tells.py", TESTS)
     workspace.write("suite.json", json.dumps(SUITE))
     workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *list(KNOWN.values())[:9]]) + "\n")
@@ -116,7 +118,7 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path) -> None:
     assert written["validate-data.json"].count(b"***") > 10
     encoders: dict[str, Any] = {}
     exec(ENCODERS, encoders)  # noqa: S102 - as the notebook does
-    planted = {text for value in environ.values() for text in encoders["encoded"](value)} | set(FORMATS)
+    planted = {text for value in environ.values() for text in encoders["encoded"](value)} | {*FORMATS, PHRASE[:12]}
     # In two streams, HTML and Markdown, and twice in JSON.
     assert written["shows.ipynb"].count(b"***") > 100 * 12 * 5
     assert written["fails.ipynb"].count(b"***") > 20 * 12
