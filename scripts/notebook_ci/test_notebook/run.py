@@ -1,13 +1,14 @@
 """The stage test-notebook: runs pytest in the environment of the user, and judges what it reports."""
 
+import contextlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
-from notebook_ci.base.files import sha256
-from notebook_ci.base.masking import Lines
+from notebook_ci.base.files import sha256, write
+from notebook_ci.base.masking import Lines, masked
 from notebook_ci.base.process import Argument, Completed, Deadline
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.conda.activation import activated
@@ -67,8 +68,16 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
                 record.cases, record.pytest = judgement.cases(), reported.version
         record.coverage = next((event.percent for event in reported.of("coverage") if not event.message), None)
         for path in sorted(filter(Path.is_file, context.files.artifacts.rglob("*"))):
+            _hide_in(path)  # coverage shows the source
             record.created[context.files.relative(path)] = sha256(path)
         _judge(judgement, context, record)
+
+
+def _hide_in(path: Path) -> None:
+    with contextlib.suppress(UnicodeDecodeError):  # an image
+        text = path.read_bytes().decode()
+        if (hidden := masked(text)) != text:
+            write(path, hidden)
 
 
 def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline | None, context: Context) -> Completed:

@@ -1,5 +1,6 @@
 """Wrong inputs of comment-run, and what GitHub may answer: each has its sentence."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -207,10 +208,15 @@ def test_credentials_in_records_do_not_reach_the_comment(pull_request: PullReque
     inputs = pull_request.given(1, record)
     path = folder / "execute-notebook.json"
     token = "ghp_" + "a1B2" * 9
-    path.write_text(path.read_text().replace("SECRET", f"{token} in postgresql://ann:hunter22@db/x"))  # as a stranger
-    variables = pull_request.environ(1)
+    phrase = "battery&staple+9"
+    shown = f"{token} in postgresql://ann:hunter22@db/x, {phrase}, {base64.b64encode(phrase.encode()).decode()}"
+    path.write_text(path.read_text().replace("SECRET", shown))  # as a stranger
+    pull_request.workspace.write("notebook-ci.toml", "[execute-notebook.secret-parameters]\nx = 'STUDY_PHRASE'\n")
+    variables = pull_request.environ(1, STUDY_PHRASE=phrase)
     pull_request.write_event(variables, own())
     assert pull_request.end_with(variables, inputs).code == 0
     assert "ghp_" not in pull_request.comment
     assert "hunter22" not in pull_request.comment
-    assert pull_request.comment.count(r"\*\*\*") >= 2
+    assert "battery" not in pull_request.comment
+    assert "YmF0dGVye" not in pull_request.comment
+    assert pull_request.comment.count(r"\*\*\*") >= 4

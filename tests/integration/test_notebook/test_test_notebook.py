@@ -45,7 +45,8 @@ def errors(done: Done) -> dict[tuple[str, int], str]:
 
 def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, kernel: Path) -> None:
     """With several processes and coverage, which need most packages; in them, both find what was added."""
-    workspace.write("tests/test_a.py", PASSING)
+    token = "ghp_" + "a1B2" * 9
+    workspace.write("tests/test_a.py", f"{PASSING}\nTOKEN = '{token}'\n")
     path = workspace.write("analysis.ipynb", notebook("def double(x):\n    return 2 * x", "def other():\n    return 1"))
     workspace.write("secret/test_b.py", "def test_b(): assert False")
     before = integrity.contents(str(kernel.parents[1]))
@@ -75,6 +76,7 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     assert done.outputs["coverage"] == f"{record['coverage']:.1f}"
     assert done.summary.startswith("### ✅ test-notebook: 5 tests passed, 1 skipped, ")
     assert not list(workspace.folder.rglob("*.pyc"))
+    assert not [file for file in folder.rglob("*.*") if token.encode() in file.read_bytes()]
 
 
 FAILING = """\
