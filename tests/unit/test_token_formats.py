@@ -34,12 +34,21 @@ def json64(value: object) -> str:
 BODY = "\n".join(some(64) for _ in range(12))
 TOKENS = {  # written so that no scanner takes this file for a leak
     "GitHub token": [f"gh{kind}_{some(36)}" for kind in "pousr"] + [f"github_pat_{some(22)}_{some(59)}"],
-    "GitLab token": [f"glpat-{some(20)}", f"gldt-{some(20)}", f"glpat-{some(27)}.01.{some(9)}"],
+    "GitLab token": [
+        f"glpat-{some(20)}",
+        f"gldt-{some(20)}",
+        f"glpat-{some(27)}.01.{some(9)}",
+        f"glft-{some(20)}",
+        f"gloas-{some(64)}",
+    ],
     "AWS access key": [f"AKIA{some(16, string.ascii_uppercase + '234567')}", f"ASIA{some(16, string.ascii_uppercase)}"],
     "Slack token": [
         f"xoxb-{some(12, string.digits)}-{some(12, string.digits)}-{some(24)}",
         f"xapp-1-A{some(10)}-{some(60)}",
     ],
+    "Slack webhook": [f"hooks.slack.com/services/T{some(10)}/B{some(10)}/{some(24)}"],
+    "Databricks token": [f"dapi{some(32, HEX)}", f"dapi{some(32, HEX)}-2"],
+    "Perplexity key": [f"pplx-{some(48)}"],
     "Stripe key": [f"sk_live_{some(24)}", f"rk_test_{some(99)}"],
     "Google API key": [f"AIza{some(35)}"],
     "Azure key": [f"AccountKey={some(86)}==", f"SharedAccessKey={some(43)}="],
@@ -87,6 +96,9 @@ def test_only_the_password_in_a_url_is_hidden() -> None:
         "sk-estimator-doc-link fitted sk-toggleable__label-arrow sk-container-id-1",  # scikit-learn's pages
         "task-based-learning-of-representations risk-0123456789abcdefghijklmnop desk-ant-0123",
         "ghp_short github_pat_ glpat-short hf_ npm_install_dependencies_of_a_package pypi-2.0",
+        "dapi dapi0123456789abcdef xdapi"
+        + some(32, HEX)
+        + " hooks.slack.com/services/ xhooks.slack.com/x pplx-70b-online",
         "AKIA AKIAIOSFODNN AIzaSy SK0123 SG.x.y xoxb-your-token-here xoxb-",
         "eyJ.eyJ. AccountKey=abc= eyJhbGciOiJIUzI1NiJ9",
         "-----BEGIN CERTIFICATE-----\n" + BODY + "\n-----END CERTIFICATE-----",

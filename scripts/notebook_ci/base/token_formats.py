@@ -1,8 +1,8 @@
 """Finds credentials that nobody has named, by the formats of those who issue them.
 
 Only formats that are nearly never something else. Measures of randomness would report digests, UUIDs and images.
-This is our own table because it is used before any tool environment exists. detect-secrets (1.5, of 2024) also takes
-one pass per detector and line.
+This is our own table because it is used before any tool environment exists. It was compared with the rules of gitleaks
+(July 2026). detect-secrets (1.5, of 2024) takes one pass per detector and line.
 """
 
 import itertools
@@ -20,11 +20,12 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("Hugging Face token", "hf", f"_[A-Za-z0-9]{{30,40}}{_ENDS}"),
     ("npm token", "npm", f"_[A-Za-z0-9]{{36}}{_ENDS}"),
     ("Stripe key", "[rs]k", "_(?:live|test)_[A-Za-z0-9]{16,}"),
-    ("GitLab token", "gl(?:cb|im|pa|pt)t", r"-[\w-]{20,}(?:\.[\w-]+)*"),
-    ("GitLab token", "gl[dr]t", r"-[\w-]{20,}"),
+    ("GitLab token", "gl(?:cbt|imt|oas|pat|ptt)", r"-[\w-]{20,}(?:\.[\w-]+)*"),
+    ("GitLab token", "gl[dfr]t", r"-[\w-]{20,}"),
     ("Anthropic key", "sk", r"-ant-[\w-]{32,}"),
     ("OpenAI key", "sk", r"-(?:admin|proj|svcacct)-[\w-]{20,}"),
     ("OpenAI key", "sk", f"-[A-Za-z0-9]{{20,}}{_ENDS}"),
+    ("Perplexity key", "pplx", f"-[A-Za-z0-9]{{48}}{_ENDS}"),
     ("PyPI token", "pypi", r"-AgE[\w-]{32,}"),
     ("private key", "----", rf"-BEGIN (?:[A-Z0-9]+ ){{0,2}}PRIVATE KEY(?: BLOCK)?-----{_BODY}"),
     ("Slack token", "xox[abeoprs]", r"-\d[\w-]{12,}"),
@@ -36,9 +37,16 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("Azure key", "SharedAccess", "Key=[A-Za-z0-9+/]{43}="),
     ("SendGrid key", "S", r"G\.[\w-]{16,}\.[\w-]{16,}"),
     ("JSON Web Token", "ey", r"J[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+    ("Databricks token", "dap", f"i[0-9a-f]{{32}}(?:-\\d)?{_ENDS}"),
+    ("Slack webhook", "hook", r"s\.slack\.com/(?:services|triggers|workflows)/[A-Za-z0-9+/]{20,}"),
 )
-_ALSO = {"G": ".", "J": "."}  # what else a text with such a credential contains: images in base64 do not
-_BEFORE = {"-": "(?<=[-abeikoprst]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
+_ALSO = {
+    "G": ".",
+    "J": ".",
+    "i": "dapi",
+    "s": "hooks.slack.com/",
+}  # what else a text with such a credential contains: images in base64 do not
+_BEFORE = {"-": "(?<=[-abeikoprstx]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
 _URL = re.compile(r"/(?<=:/)/([^\s/:@]{0,100}):([^\s/@:'\"`<>{}$*\\]{6,})@")
 _PLACEHOLDER = re.compile("pass|pwd|secret|token|xxx|your", re.IGNORECASE)
 
