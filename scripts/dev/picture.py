@@ -8,8 +8,8 @@ notebook 02-train, and with `baseline` of report-run. Then, with the height of t
     P="bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py"
     $P green.md docs/summary-green.png 560
     $P red.md docs/summary.png 920
-    $P green/notebook-ci/report-run/report.html docs/report-green.png 1290
-    $P red/notebook-ci/report-run/report.html docs/report.png 1850
+    $P green/notebook-ci/report-run/report.html docs/report-green.png 1260
+    $P red/notebook-ci/report-run/report.html docs/report.png 1880
 
 Needs `chromium` and an emoji font, such as Debian's fonts-noto-color-emoji.
 """
