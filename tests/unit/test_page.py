@@ -168,11 +168,11 @@ LEFT_OUT = '<p class="notice">[A notebook of {} B is left out: `max-size`.]</p>'
 @pytest.mark.parametrize(
     ("most", "first", "second", "left_out"),
     [
-        (430, "aaaaaaaaaa" + "c" * 200 + "b" * 100, "a" * 20 + "b" * 100, 0),
-        (429, "aaaaaaaaaa(200)" + "b" * 100, "a" * 20 + "b" * 100, 1),
-        (229, "aaaaaaaaaa(200)(100)", "a" * 20 + "(100)", 3),
-        (29, "aaaaaaaaaa(200)(100)", LEFT_OUT.format(20), 3),
-        (9, LEFT_OUT.format(10), LEFT_OUT.format(20), 2),
+        (445, "aaaaaaaaaa" + "c" * 200 + "b" * 100, "a" * 20 + "b" * 100, 0),
+        (444, "aaaaaaaaaa(200)" + "b" * 100, "a" * 20 + "b" * 100, 1),
+        (244, "aaaaaaaaaa(200)(100)", "a" * 20 + "(100)", 3),
+        (44, "aaaaaaaaaa(200)(100)", LEFT_OUT.format(25), 3),
+        (19, LEFT_OUT.format(20), LEFT_OUT.format(25), 2),
     ],
 )
 def test_the_largest_outputs_are_left_out_first_and_then_notebooks(

@@ -27,7 +27,7 @@ def fitted(notebooks: Mapping[str, Sequence[Piece]], most: int) -> tuple[dict[st
 
     If the rest is still larger, the largest notebooks are. Returns the texts, and how many parts were left out.
     """
-    rests = {element: sum(each.bytes for each in pieces if not each.instead) for element, pieces in notebooks.items()}
+    rests = {element: sum(len(each.instead) or each.bytes for each in pieces) for element, pieces in notebooks.items()}
     limit = _limit(rests.values(), most)
     shown = {element: pieces for element, pieces in notebooks.items() if rests[element] < limit}
     large = [each for each in itertools.chain.from_iterable(shown.values()) if each.instead]

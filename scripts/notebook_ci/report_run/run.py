@@ -79,8 +79,9 @@ def make(
     cells, renderer = {element: each for element, (each, _) in read.items()}, Renderer()
     pieces = {element: list(_pieces(renderer, element, found[element][1], *read[element])) for element in found}
     sources = {element: {each.number: each.source for each in own if each.number} for element, own in cells.items()}
-    texts, page.left_out = fitted(pieces, max_size)
     shown = view.make(records, earlier if baseline else None, sources, is_incomplete=is_incomplete)
+    without = len(render(shown, dict.fromkeys(found, "")).encode(errors="replace"))
+    texts, page.left_out = fitted(pieces, max_size - without)
     page.html = masked(render(shown, texts))
     page.notebooks = sum(map(bool, cells.values()))
     if page.left_out:
