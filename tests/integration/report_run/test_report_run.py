@@ -231,6 +231,12 @@ def test_the_keyboard_reaches_everything(run: tuple[Workspace, Done], user: Sess
     assert user.run("new Promise((resolve) => setTimeout(() => resolve(document.activeElement.id), 100))") == name[1]
 
 
+def test_a_focus_that_nobody_sees_is_found(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
+    user.load(chromium.serve(page(run[1]).replace("outline: 2px solid", "outline: 0 solid")))
+    user.press("Tab")
+    assert user.run(FOCUSED) == [0, "solid 0px"]
+
+
 def test_paper_shows_the_cells_that_failed(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
     """Only what is printed has a target for the links to it."""
     text = page(run[1])
