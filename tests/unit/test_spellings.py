@@ -197,6 +197,13 @@ def test_names_of_the_structure_stay_and_others_are_hidden() -> None:
     assert kinds(found) == ["value of `A_PASSWORD`", "value of `B_PASSWORD`"]
 
 
+def test_a_number_is_hidden_where_it_is_not_text() -> None:
+    hide("ACCOUNT_TOKEN", "1234567890")
+    shown = {"x": [1234567890, True, 12345, 1234567891, 0.5, 10**5000], "y": -1234567890}
+    assert kinds(shown) == ["value of `ACCOUNT_TOKEN`"]
+    assert masked(shown) == {"x": [HIDDEN, True, 12345, 1234567891, 0.5, 10**5000], "y": HIDDEN}
+
+
 def test_a_credential_in_many_places_is_hidden() -> None:
     hide("MY_TOKEN", "s3cret-of-db")
     assert masked("x s3cret-of-db\n" * 100_000) == f"x {HIDDEN}\n" * 100_000

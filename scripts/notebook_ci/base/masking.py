@@ -34,6 +34,7 @@ _PATHS = (
 )
 _LONG_LINE = 12
 _SHORTEST = 6
+_NUMBERS = range(10**7, 10**100)  # shorter ones are not hidden: see `is_rare`; Python refuses to write very long ones
 _MOST_HELD = 100  # lines
 # Names in the structure of a notebook or a record: hiding one would spoil the file.
 _STRUCTURE = re.compile("[a-z_/]+")
@@ -138,14 +139,18 @@ def _all_hidden(value: Any) -> Any:
             )
         case list():
             return list(map(_all_hidden, value))
+        case int() if abs(value) in _NUMBERS and _finds(str(value)):
+            return HIDDEN
     return masked(value)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts of a JSON value, names included."""
+    """Yield the texts of a JSON value, names included, and long whole numbers."""
     match value:
         case str():
             yield value
+        case int() if abs(value) in _NUMBERS:
+            yield str(value)
         case dict():
             yield from value
             yield from itertools.chain.from_iterable(map(_texts, value.values()))
