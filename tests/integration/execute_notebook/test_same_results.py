@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from integration.suite import ROOT, Done, Workspace, uncompiled_environment
+from dev.bench.same import failures, without_imports
+from integration.suite import ROOT, Done, Workspace, notebook, uncompiled_environment
 from servers.shared import made_once
 
 CORPUS = ROOT / "tests" / "corpus"
@@ -285,6 +286,37 @@ def test_an_import_brings_what_it_would_in_a_fresh_process(runs: dict[str, Run])
 def test_an_import_that_brings_less_is_found(runs: dict[str, Run]) -> None:
     forget = "hidden._events['pandas'].remove('pandas.testing')"
     assert "pandas modules" in handed_over(runs[BASE].python, "pandas", "numpy", change=forget)
+
+
+# --- An import less
+
+# Without an import, some cells fail in another way than by a `NameError`: `xml` does not have `dom` then.
+IMPORTING = (
+    "%matplotlib inline\nimport xml\nimport xml.dom.minidom",
+    "xml.dom.minidom",
+    "import numpy\nnumpy.zeros(1)\nfrom numpy import (\n    polynomial as poly,\n)",
+    "import scipy\npoly, scipy.special",
+    "raise LookupError([name for name in sorted(__import__('sys').modules) if name.startswith('scipy')])",
+)
+
+
+def failures_without_imports(workspace: Workspace, python: Path, preload: str) -> dict[str, list[dict[str, Any]]]:
+    """Execute a notebook without each of its imports, all at once, and return how each failed."""
+    for number, changed in enumerate(without_imports(notebook(*IMPORTING))):
+        workspace.write(f"{number}.ipynb", changed)
+    inputs = {"kernel_start": "fork", "preload": preload, "on_cell_error": "continue", "check_imports": "off"}
+    done = workspace.execute(python, {}, **inputs)
+    return {name: failures(result) for name, result in done.notebooks.items()}
+
+
+def test_without_an_import_a_notebook_fails_as_ever(runs: dict[str, Run], workspace: Workspace) -> None:
+    """The other notebooks of the folder still have that import. A fork without preloaded imports is the cheap model."""
+    python = runs[BASE].python
+    found = failures_without_imports(workspace, python, "auto")
+    assert found == failures_without_imports(workspace, python, "off")
+    shown = {(each["ename"], each["evalue"]) for failed in found.values() for each in failed}
+    assert {("NameError", "name 'numpy' is not defined"), ("NameError", "name 'poly' is not defined")} <= shown
+    assert ("AttributeError", "module 'xml' has no attribute 'dom'") in shown
 
 
 # A module is imported, as a server does it. All of it counts as installed.
