@@ -81,6 +81,7 @@ class Shelf:
         lazy = [vars(each) for name, each in sys.modules.items() if name not in MAIN and "__getattr__" in vars(each)]
         self._lazy = [(names, set(names)) for names in lazy]
         self._spies: list[Any] = []
+        self._spying_spec = _spying(self._asked)
         self._count = 0
         self._first = self._last = _copied()
         self._registries: dict[str, dict[str, int]] = {}
@@ -142,7 +143,7 @@ class Shelf:
 
     def _spy_on(self, spec: Any) -> None:
         if type(spec) is ModuleSpec:
-            spec.__class__ = _spying(self._asked)
+            spec.__class__ = self._spying_spec
             self._spies.append(spec)
 
     def _spy_on_package(self, module: Any) -> None:
