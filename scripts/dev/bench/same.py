@@ -117,7 +117,8 @@ def different_failures(folder: Path, environ: Mapping[str, str]) -> list[str]:
         for number, less in enumerate(without_imports(json.loads(path.read_text(encoding="utf-8")))):
             path.with_stem(f"{path.stem}-without{number}").write_text(json.dumps(less), encoding="utf-8")
     flags = "--cell-timeout 60 --on-cell-error continue --execution-order parallel --check-imports off"
-    started, forked = (_executed(folder, start, f"{flags} {start}", environ) for start in (STARTED, FORKED))
+    started = _executed(folder, "started", f"{flags} {STARTED}", environ)
+    forked = _executed(folder, "forked", f"{flags} {FORKED}", environ)
     print(f"{len(started)} notebooks, {sum(bool(failures(each)) for each in started.values())} of them fail")
     return [
         f"{name}: started: {failures(result)}; forked: {failures(forked[name])}"
