@@ -273,6 +273,7 @@ def test_columns_and_keys_have_tolerances_of_their_own(way: int) -> None:
     assert differences(old, _of_two(4.7, 1.5)[way])
     assert differences(old, _of_two(5.5, 1.5)[way], named)
     assert differences(old, _of_two(4.5, 1.6)[way], named)
+    assert differences(old, _of_two(4.7, 1.5)[way], Tolerance(0.1, named={"price": 1e-6})), "stricter than the others"
 
 
 def test_the_hidden_rows_of_a_long_table_are_counted() -> None:

@@ -129,12 +129,12 @@ RESULTS: dict[str, tuple[str, str, list[str]]] = {
     "versions": (
         "pandas==2.3.3, v1.10.0rc1 (3.12.4)",
         "pandas==2.10.0, v2.0.0.dev1 (3.13.0.1)",
-        ["1.25", "2.3", "1.2.3.4.5", "a1.2.3", "1.2.3x", "1..2"],
+        ["1.25", "2.3", "1.2.3.4.5", "a1.2.3", "1.2.3x", "1..2", "1.234.567", "05.01.2024"],
     ),
     "sizes": (
         "memory usage: 1.2+ KB, 48MB (1,024 bytes)",
         "memory usage: 99.5 MiB, 3GB (8 bytes)",
-        ["1.5", "3 Bob", "2 m", "12 kg", "x5 MB"],
+        ["1.5", "3 Bob", "2 m", "12 kg", "x5 MB", "3.2B"],
     ),
 }
 
@@ -295,7 +295,15 @@ def test_each_tolerance_has_its_limit() -> None:
 
 def test_a_number_behind_a_name_has_its_own_tolerance() -> None:
     named = Tolerance(1e-6, named={"price": 0.1, "test loss": 0.1})
-    for text in ("price: {}", "price={}", "7 items, price = {}", "3 price: {}", "a 1.0 (price: {})", "test loss: {}"):
+    for text in (
+        "price: {}",
+        "price={}",
+        "7 items, price = {}",
+        "3 price: {}",
+        "a 1.0 (price: {})",
+        "test loss: {}",
+        "  price: {}",
+    ):
         assert alike(text.format("4.0"), text.format("4.3"), named)
         assert not alike(text.format("4.0"), text.format("4.5"), named), "its limit"
         assert not alike(text.format("4"), text.format("5"), named), "whole numbers"
@@ -303,6 +311,10 @@ def test_a_number_behind_a_name_has_its_own_tolerance() -> None:
         assert not alike(text.format("4.0"), text.format("4.3"), replace(named, is_exact=True))
     for text in (
         "unit price: {}",
+        "unit  price: {}",
+        "unit\tprice: {}",
+        "unit/price: {}",
+        "q1 price: {}",
         "pricey: {}",
         "unit-price: {}",
         "x.price={}",

@@ -114,7 +114,7 @@ def test_a_credential_is_found_over_lines_that_begin_like_escapes(around: str) -
 def test_a_credential_is_hidden_in_lines_that_come_one_by_one(name: str) -> None:
     hide("MY_TOKEN", "abc0123456789+nr/defghij")
     text = ENCODED[name]("abc0123456789+nr/defghij")
-    for cut in (12, len(text) - 1):
+    for cut in (2, 3, 12, len(text) - 1):
         shown: list[str] = []
         lines = masking.Lines(shown.append)
         told = ["first", f"before: {text[:cut]}", f"  {text[cut:]}", *["after"] * 40]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 LONGEST = 64  # characters of a part; longer credentials are known by their parts
 _WORD = 8  # bytes
 _BEGIN = 4  # characters by which a credential that goes on in the next line is known
+_SHORTEST_BEGIN = 2  # at the end of a line
 _WINDOW = 2 * _WORD - 1  # bytes: wherever it stands in a text, it contains an aligned word
 _IN_GAPS = b" \t\r\nnr\\"
 _COLOUR = r"\x1b\[[0-9;]*[mK]"  # of a terminal, with the rest of the line
@@ -54,7 +55,7 @@ class Known:
             if text in self._texts:
                 continue
             self._texts.add(text)
-            self._begins.add(text[:_BEGIN])
+            self._begins |= {text[:length] for length in range(_SHORTEST_BEGIN, _BEGIN + 1)}
             spelling = Spelling(kind, text)
             window = spelling.anchor[-_WINDOW:]
             if len(window) < _WINDOW:
@@ -73,8 +74,8 @@ class Known:
 
     def may_go_on(self, text: str) -> bool:
         """Return whether a credential that begins near the end of a text may go on in the next line."""
-        end = "".join(text[-2 * LONGEST :].split())
-        return any(end[start : start + _BEGIN] in self._begins for start in range(len(end)))
+        end = "".join(re.sub(_COLOUR, "", text[-2 * LONGEST :]).split())
+        return any(end[start : start + _BEGIN] in self._begins for start in range(len(end) - _SHORTEST_BEGIN + 1))
 
 
 def _compact(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.texts import printable
 from notebook_ci.comment_run.event import Target, result_of
-from notebook_ci.comment_run.faults import fault
+from notebook_ci.comment_run.faults import OF_FORKS, fault
 from notebook_ci.comment_run.mark import Mark, first_line, read
 from notebook_ci.comment_run.plan import TOKEN
 
@@ -83,7 +83,7 @@ class GitHubClient:
         found = [
             result_of(each.conclusion)
             for each in self._of_run(WorkflowJob, f"attempts/{self._target.attempt}/jobs")
-            if each.name == job or each.name.startswith(f"{job} / ")
+            if each.conclusion and (each.name == job or each.name.startswith(f"{job} / "))
         ]
         return max(found, key=MILDEST_FIRST.index, default="")
 
@@ -218,6 +218,7 @@ class GitHubClient:
             said=printable(said[:MOST_SAID]).rstrip("."),
             what=self._what,
             permission=self._permission,
+            more=OF_FORKS if self._permission.endswith("write") else "",
             subject=f"pull request {self._number}" if self._number else "the run or its pull request",
             repository=self._target.repository,
             url=self._url,

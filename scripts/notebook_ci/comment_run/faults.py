@@ -22,8 +22,7 @@ FAULTS = (
     KnownError(
         r"^403",
         "The token cannot {what}: {said}.",
-        "Give the job `permissions: {{ {permission} }}`. The tokens of pull requests from forks and of "
-        "Dependabot can only read: use the two workflows that the README of comment-run describes.",
+        "Give the job `permissions: {{ {permission} }}`.{more}",
     ),
     KnownError(
         r"^404",
@@ -39,6 +38,12 @@ FAULTS = (
     ),
     KnownError(r"proxy", "The proxy cannot reach {url}: {said}.", "Correct `HTTPS_PROXY`."),
     KnownError(r"", "{url} did not answer as GitHub does: {said}.", "Check `GITHUB_API_URL` and the network."),
+)
+
+
+OF_FORKS = (
+    " The tokens of pull requests from forks and of Dependabot can only read: use the two workflows that the README of "
+    "comment-run describes."
 )
 
 

@@ -52,10 +52,10 @@ ON_REQUEST: Mapping[str, tuple[str, str]] = {
     "dates": (r"(?<![\w./-])\d{4}([-/])\d\d\1\d\d(?![\d/-]|\.\d)", "date..."),
     "times": (r"(?<![\d:.])\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?(?![\d:])", "time..."),
     "versions": (
-        r"(?<![\w.])v?\d{1,9}(?:\.\d{1,9}){2,3}(?:(?:a|b|rc|\.dev|\.post)\d{1,9})?(?![\w+]|\.\d)",
+        r"(?<![\w.])(?!\d{1,3}(?:\.\d{3})+(?![\w.])|\d\d?\.\d\d?\.\d{4}\b)v?\d{1,9}(?:\.\d{1,9}){2,3}(?:(?:a|b|rc|\.dev|\.post)\d{1,9})?(?![\w+]|\.\d)",
         "version...",
     ),
-    "sizes": (r"(?<![\w.,])\d[\d.,]{0,20}\+? ?(?:[kKMGT]i?B|B|bytes)(?!\w)", "size..."),
+    "sizes": (r"(?<![\w.,])\d[\d.,]{0,20}\+? ?(?:[kKMGT]i?B|bytes)(?!\w)", "size..."),
 }
 # Of a clip path, marker, hatch, image or collection: a part of a hash that has a random salt.
 _SVG_ID = "(?:[A-Za-z]{0,8}|C[0-9a-f]{1,4}_[0-9a-f]{1,8}_)[0-9a-f]{10}"

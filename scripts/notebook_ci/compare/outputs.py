@@ -132,6 +132,6 @@ def _of_values(old: object, new: object, tolerance: Tolerance) -> Iterator[str]:
         yield from structures.differences(old, new, tolerance)
         return
     found = list(texts.differences(old, new, tolerance))
-    is_parsed = found and SET_ORDER not in tolerance.keep
+    is_parsed = (found or tolerance.named) and SET_ORDER not in tolerance.keep
     first, second = (structures.displayed(text) if is_parsed else None for text in (old, new))
     yield from found if first is None or second is None else structures.differences(first, second, tolerance)

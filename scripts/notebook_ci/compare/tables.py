@@ -69,7 +69,7 @@ def differences(old: ShownTable, new: ShownTable, tolerance: Tolerance) -> Itera
         return
     if old.head != new.head:
         yield "labels of columns moved to another line"
-    tolerances = [tolerance.of(each, *(row[at] for row in old.head)) for at, each in enumerate(old.columns)]
+    tolerances = [tolerance.of(each, *(row[at] for row in reversed(old.head))) for at, each in enumerate(old.columns)]
     for number, ((label, before), (_, after)) in enumerate(zip(old.rows, new.rows, strict=True), 1):
         for column, own, first, second in zip(old.columns, tolerances, before, after, strict=True):
             for each in texts.differences(first, second, own):

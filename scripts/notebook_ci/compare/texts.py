@@ -20,8 +20,8 @@ _NUMBER = re.compile(
     rf"(?<![\w.])(?<!\d\d:)([-+]?(?:(?:{_DIGITS}\.[0-9]*|\.{_DIGITS})(?:[eE][-+]?{_EXPONENT})?"
     rf"|{_DIGITS}[eE][-+]{_EXPONENT}|{_DIGITS}))(?=j\b|(?!\w|\.\w))"
 )
-# A name behind a letter and a space is only a part of one.
-_BEHIND = r"(?<![\w.-])(?<![^\W\d] ){} ?[:=] ?$"
+# A name behind a word, or in a row of columns, is only a part of one.
+_BEHIND = r"(?<![\w./%-])(?<![^\W\d]\s)(?<![^\W\d]\d\s)(?<!\s\s){} ?[:=] ?$"
 _WHOLE = re.compile(r"[-+]?[0-9]+(\.?)")  # `12.` can end a sentence
 _PADDING = re.compile(r"(?<=\[) +|(?<=, ) +|(?<! ) +(?=\])|(?<=^ ) +$")  # of an array, between its numbers
 
@@ -43,7 +43,7 @@ class Tolerance:
 
     def behind(self, text: str) -> "Tolerance":
         """Return the tolerance of a number behind a text, as of `price` in `3 items, price: 4.5`."""
-        return self.of(*(name for name in self.named if re.search(_BEHIND.format(re.escape(name)), text)))
+        return self.of(*(name for name in self.named if re.search(_BEHIND.format(re.escape(name)), text.lstrip())))
 
     def allows(self, old: str, new: str) -> bool:
         """Whether two numbers are equal within the tolerance."""

@@ -48,6 +48,7 @@ def run(
 
     Raises InputError or SurroundingsError if an environment cannot be created, or nothing can be executed.
     """
+    context.run_directory.hide_secrets(context.environ)
     record.base, record.head = planned.base.name, planned.head.name
     stages = _Stages(inputs, context)
     base, head = stages.environment("base", planned.base), stages.environment("head", planned.head)

@@ -177,8 +177,8 @@ class ExecuteInputs(NotebookInputs):
     )
     tolerances: dict[str, float] = given(
         TOLERANCES,
-        "With `compare`: other values of `rtol` for the numbers of a name: in the column or under the key of this "
-        "name, or behind it in a text (`price: 4.5`, `price = 4.5`).",
+        "With `compare`: other values of `rtol` for numbers with a name: in the column or under the key of this name, "
+        "or directly after it in a text (`price: 4.5`, `price = 4.5`).",
         default={},
         tuning=True,
     )

@@ -60,6 +60,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         if not planned.executions:
             record.status = "skipped"
             return
+    context.run_directory.hide_secrets(context.environ)
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     passed = for_notebooks(context.environ, inputs.pass_env, context)
     environ = activated(passed, candidate.prefix)

@@ -21,8 +21,8 @@ class ReportInputs(StageInputs):
     )
     max_size: int = given(
         SIZE,
-        "Size of the page. If it would be larger, the largest outputs are left out, with a notice; then the largest "
-        "notebooks.",
+        "Size of the page. If it would be larger, the largest outputs are left out, then the largest notebooks; a "
+        "notice says so.",
         default=20_000_000,
         shown_default="`20 MB`",
     )

@@ -68,7 +68,8 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
                 record.cases, record.pytest = judgement.cases(), reported.version
         record.coverage = next((event.percent for event in reported.of("coverage") if not event.message), None)
         for path in sorted(filter(Path.is_file, context.files.artifacts.rglob("*"))):
-            _hide_in(path)  # coverage shows the source
+            if not path.is_symlink():
+                _hide_in(path)  # coverage shows the source
             record.created[context.files.relative(path)] = sha256(path)
         _judge(judgement, context, record)
 

@@ -32,6 +32,7 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
     Raises InputError if a suite is wrong, before data is read; SurroundingsError if data does not fit into memory, or a
     result cannot be written.
     """
+    context.run_directory.hide_secrets(context.environ)
     if planned.checkpoint:
         record.checkpoint = inputs.checkpoint
         record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}

@@ -87,7 +87,7 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path) -> None:
     )
     workspace.write("tests/test_tells.py", TESTS)
     workspace.write("suite.json", json.dumps(SUITE))
-    workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *list(KNOWN.values())[:9]]) + "\n")
+    workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *list(KNOWN.values())[:8], PHRASE]) + "\n")
     toml = f'[log-run]\ntracking-uri = "sqlite:///{workspace.folder}/mlflow.db"\n[test-notebook]\npython = "{kernel}"\n'
     toml += 'pytest-args = "-p no:cacheprovider"\n'
     workspace.write("notebook-ci.toml", f'{toml}[validate-data]\ndata = "data.csv"\nsuite = "suite.json"\n')
