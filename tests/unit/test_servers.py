@@ -81,10 +81,10 @@ def hear(servers: Servers) -> None:
         servers.hear(connection)
 
 
-def test_what_lies_beside_a_notebook_is_its_own(tmp_path: Path, made: Callable[..., Servers]) -> None:
+def test_what_lies_beside_a_notebook_shadows_modules(tmp_path: Path, made: Callable[..., Servers]) -> None:
     for name in ("json.py", "pandas", "a.cpython-311-x86_64-linux-gnu.so", "data.csv"):
         (tmp_path / name).touch()
-    assert made("import json")._wishes[0].beside >= {"json", "pandas", "a"}
+    assert made("import json")._wishes[0].shadowed >= {"json", "pandas", "a"}
 
 
 def test_one_that_no_notebook_needs_any_more_ends(tmp_path: Path, grown: Grown, made: Callable[..., Servers]) -> None:

@@ -6,33 +6,43 @@ import pytest
 from kernel_server.client.sharing import Wish, reasons, shared, useful
 
 
-def wishes(*lists: str, beside: str = "") -> dict[int, Wish]:
-    return {place: Wish("folder", tuple(text.split()), frozenset(beside.split())) for place, text in enumerate(lists)}
+def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
+    return {place: Wish("folder", tuple(text.split()), frozenset(shadowed.split())) for place, text in enumerate(lists)}
 
 
-def paths(*lists: str, refused: str = "", beside: str = "") -> list[str]:
+def paths(*lists: str, refused: str = "", shadowed: str = "") -> list[str]:
     """Return what is imported for each notebook, as text."""
-    return [" ".join(path) for path in shared(wishes(*lists, beside=beside), refused.split()).values()]
+    return [" ".join(path) for path in shared(wishes(*lists, shadowed=shadowed), refused.split()).values()]
 
 
 def test_what_several_import_is_shared_and_the_most_shared_comes_first() -> None:
     assert paths("pandas numpy", "numpy", "numpy pandas") == ["numpy pandas", "numpy", "numpy pandas"]
 
 
-def test_what_one_alone_imports_is_left_to_it() -> None:
-    assert paths("numpy mine pandas", "numpy pandas") == ["numpy pandas", "numpy pandas"]
+def test_what_one_alone_imports_ends_what_is_shared() -> None:
+    assert paths("numpy mine pandas", "numpy pandas") == ["numpy", "numpy"]
 
 
-def test_what_is_refused_is_left_to_the_notebooks() -> None:
-    assert paths("numpy noisy pandas", "numpy noisy pandas", refused="noisy") == ["numpy pandas", "numpy pandas"]
+def test_what_is_refused_ends_it_too() -> None:
+    assert paths("numpy noisy pandas", "numpy noisy pandas", refused="noisy") == ["numpy", "numpy"]
+    assert paths("noisy numpy", "noisy numpy", "numpy", "numpy", refused="noisy") == ["", "", "numpy", "numpy"]
 
 
-def test_the_standard_library_and_what_lies_beside_are_left_out() -> None:
-    assert paths("json numpy os.path own", "json numpy own", beside="own") == ["numpy", "numpy"]
+def test_the_standard_library_is_left_out_and_ends_nothing() -> None:
+    assert paths("json numpy os.path", "numpy") == ["numpy", "numpy"]
 
 
-def test_a_name_comes_after_its_module() -> None:
-    assert paths("a a:b numpy", "a a:c numpy", "a a:c") == ["a numpy", "a a:c numpy", "a a:c"]
+def test_a_module_beside_the_notebook_that_has_its_name_ends_it() -> None:
+    assert paths("json numpy", "json numpy", "numpy", "numpy", shadowed="json", refused="json")[0] == ""
+
+
+def test_a_name_that_one_alone_takes_from_a_shared_module_ends_nothing() -> None:
+    assert paths("a a:b numpy", "a a:c numpy", "a a:c") == ["a numpy", "a numpy a:c", "a a:c"]
+
+
+def test_what_is_left_after_a_cut_is_counted_again() -> None:
+    """The second imports `b` behind something of its own: then the first is the only one that imports it."""
+    assert paths("a b c", "a mine b", "a c") == ["a", "a", "a"]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,7 @@ def test_a_server_serves_several_and_each_has_what_the_next_lacks(lists: list[st
 
 
 def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
+    """And nothing behind an import that is not made before: unless that is a name, or of the standard library."""
     draw = random.Random(5)  # noqa: S311 - the same each time
     servers = 0
     for _ in range(300):
@@ -63,6 +74,9 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
         for place, path in found.items():
             own = given[place].modules
             assert set(path) <= set(own) - {"noisy", "json"}
+            left = [module for module in own if module not in path and ":" not in module and module != "json"]
+            first_left = own.index(left[0]) if left else len(own)
+            assert all(own.index(module) < first_left for module in path)
         for server in useful(Counter(found.values())):
             assert sum(server == path[: len(server)] for path in found.values()) > 1
             servers += 1
@@ -74,13 +88,7 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
     [
         ("numpy pandas", "numpy pandas", "numpy pandas", {}, {}),
         ("json numpy", "numpy", "numpy", {}, {}),
-        (
-            "numpy own pandas",
-            "numpy",
-            "numpy",
-            {"own": "mine"},
-            {"own": "mine", "pandas": "no other notebook of the folder imports it"},
-        ),
+        ("numpy own pandas", "numpy", "numpy", {"own": "mine"}, {"own": "mine", "pandas": "comes after `own`"}),
         ("numpy", "numpy", "", {}, {"numpy": "no server had imported it yet"}),
         (
             "rare numpy numpy:array",
@@ -88,9 +96,9 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
             "",
             {},
             {
-                "rare": "no other notebook of the folder imports it",
-                "numpy": "no other notebook of the folder imports it",
-                "numpy:array": "no other notebook of the folder imports it",
+                "rare": "no other notebook of the folder can share it",
+                "numpy": "comes after `rare`",
+                "numpy:array": "comes after `rare`",
             },
         ),
         ("numpy numpy:odd pandas", "numpy pandas", "numpy pandas", {"numpy:odd": "prints"}, {"numpy:odd": "prints"}),

@@ -20,7 +20,6 @@ from typing import IO, Any
 SERVER = Path(__file__).resolve().parents[1] / "inside" / "start.py"
 READY = "-ready"  # the same as in the server
 CHANGED = "packages or files changed: "  # the same as in the server
-RUN_AGAIN = 113  # the same in `inside/shelf.py`
 SILENT = "the server does not answer"
 MOST_WAITING = 100
 # Python resolves relative paths in these variables when it starts, from its working directory.
@@ -74,11 +73,6 @@ class ForkedKernel:
         while self.poll() is None and time.monotonic() <= ends:
             time.sleep(POLL_SECONDS)
         return self.returncode
-
-    @property
-    def must_run_again(self) -> bool:
-        """Whether it ended because an import in its server would have been another one in the kernel."""
-        return self.has_imports and self.returncode == RUN_AGAIN
 
     def send_signal(self, number: int) -> None:
         """Send a signal to its process group, if it runs."""

@@ -1,74 +1,173 @@
-"""Finds the modules that a notebook certainly imports, so that servers may import them for it. Runs nothing.
+"""Finds the imports at the very beginning of a notebook, before anything that can change how something imports.
 
-Imports after a line that may change how Python imports are left to the notebook.
+A kernel may be forked from a process that has already done some of these imports. Listing one import too many changes
+what a notebook does (a library reads `os.environ` when it is imported); one too few only costs time. So only a few
+kinds of statement count as harmless, and all others end the search. Nothing is run or imported here.
+
+The compiler sees what IPython makes of a cell (`IPython.core.inputtransformer2`, 8.12): a cell that is valid Python is
+not changed, except for `_ipython_alone_breaks`.
 """
 
 import ast
 import contextlib
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from notebook_ci.notebooks import imports
-from notebook_ci.notebooks.document import Document, is_python
-from notebook_ci.notebooks.parameters import parse
+from notebook_ci.notebooks.document import Cell, Document, is_python
+from notebook_ci.notebooks.parameters import parse, parse_python
 from notebook_ci.notebooks.positions import split_lines
 
 _LONGEST_SHOWN = 60
 
-# What changes variables, logging, packages, or how modules are found. A kernel notices the rest: see `inside/shelf.py`.
-_CHANGES = re.compile(
-    r"environ\b(?!\.get\b|\[[^]]+\](?!\s*=[^=]))|putenv|%(?:set_)?env\b|dotenv|sys\.modules|meta_path|path_hooks"
-    r"|__import__|\bpatch\b|\bpatch_\w+\(|reload\(|basicConfig|dictConfig|setLevel|Handler\("
-    r"|\b(?:simplefilter|filterwarnings)\(\s*[\"'](?!ignore)|\b(?:pip3?|conda|mamba|uv)\b|\bsite\."
-)
+# These end a line for IPython (`str.splitlines`) but not for Python: IPython 8 turns `# a<form feed>!ls \\` into a
+# command that swallows the next line.
+_ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+_ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
 
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    # In order, each once: `numpy`, `matplotlib.pyplot`, and for `from a.b import c` `a.b` and `a.b:c`.
-    certain: tuple[str, ...]
-    # Why other modules are left to the notebook, by name: "comes after `os.environ['X'] = '1'` in cell 2".
-    others: Mapping[str, str]
+    # Those that certainly come first, in order, each once: `numpy`, `matplotlib.pyplot`, and for `from a.b import c`
+    # `a.b` and `a.b:c`.
+    first: tuple[str, ...]
+    # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "comes
+    # after `os.environ['X'] = '1'` in cell 2". Imports in functions, and for type checkers, are left out.
+    later: Mapping[str, str]
 
 
 def of(document: Document) -> Imports:
-    """Return the imports of a notebook; none if it names another language than Python. Never raises."""
-    certain: dict[str, None] = {}
-    others: dict[str, str] = {}
-    why = ""
-    for cell in filter(imports.runs, document.cells if is_python(document) else ()):
-        source = textwrap.dedent(cell.source)
-        lines = split_lines(source)
-        change = next((at for at, line in enumerate(lines, 1) if _CHANGES.search(line.partition("#")[0])), None)
-        statements: list[ast.stmt] = []
-        with contextlib.suppress(SyntaxError):
-            statements = parse(source)
+    """Return the imports of a notebook; none if it names another language than Python. Never raises.
+
+    A cell that cannot be parsed ends the search, and its own imports are not found.
+    """
+    cells = [cell for cell in document.cells if imports.runs(cell)] if is_python(document) else []
+    first: dict[str, None] = {}
+    for at, cell in enumerate(cells):
+        statements, reason = _beginning(cell)
         for statement in statements:
-            found = list(_entries(statement))
-            if not why and change and statement.lineno >= change:
-                why = _after(lines[change - 1].strip(), cell.index + 1)
-            may_fail = f"is in cell {cell.index + 1}, which may fail (it is tagged `{imports.MAY_FAIL}`)"
-            if reason := why or (may_fail if imports.MAY_FAIL in cell.tags else ""):
-                others |= {entry: reason for entry in found if ":" not in entry and entry not in certain}
-            else:
-                certain.update(dict.fromkeys(found))
-        if change and not why:
-            why = _after(lines[change - 1].strip(), cell.index + 1)
-    return Imports(tuple(certain), {name: reason for name, reason in others.items() if name not in certain})
+            first.update(dict.fromkeys(_entries(statement)))
+        if reason:
+            late = [module for later in cells[at:] for module in _modules(later) if module not in first]
+            return Imports(tuple(first), dict.fromkeys(late, f"comes {reason}"))
+    return Imports(tuple(first), {})
 
 
-def _after(line: str, number: int) -> str:
+def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
+    """Return the harmless statements at the beginning of a cell, and what ends them; empty if nothing does."""
+    number = cell.index + 1
+    if imports.MAY_FAIL in cell.tags:
+        return [], f"in or after cell {number}, which may fail (it is tagged `{imports.MAY_FAIL}`)"
+    source, reason = cell.source, ""
+    statements, lines = _parsed(source), split_lines(source)
+    command = next((at for at, line in enumerate(lines) if _is_command(line)), None)
+    if statements is None and command is not None:
+        # It may also be inside a string or an expression: then the lines before it cannot be parsed.
+        source, reason = "\n".join(lines[:command]), _after(lines[command].strip(), number)
+        statements = _parsed(source)
+    if statements is None:
+        return [], f"in or after cell {number}, which cannot be parsed as Python"
+    for count, statement in enumerate(statements):
+        if not _is_harmless(statement):
+            return statements[:count], _after(ast.get_source_segment(source, statement) or "", number)
+    return statements, reason
+
+
+def _after(code: str, number: int) -> str:
+    line = split_lines(code)[0]
     shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
-    return f"comes after `{shown}` in cell {number}"
+    return f"after `{shown}` in cell {number}"
+
+
+def _parsed(source: str) -> list[ast.stmt] | None:
+    """Return the statements of a source; None if it is not Python, or nested too deeply for the parser."""
+    if not _ipython_alone_breaks.search(source):
+        with contextlib.suppress(SyntaxError):
+            return parse_python(source)
+    return None
+
+
+def _is_command(line: str) -> bool:
+    """Whether a line of a cell that is not Python may be IPython's: `%magic`, `!command`, `name?`, `x = !command`."""
+    # No regular expression: one that allows white space anywhere takes quadratic time on a line of spaces.
+    stripped = line.strip()
+    if stripped.startswith(("%", "!", "?")):
+        return True
+    if stripped.endswith("?") and "#" not in stripped:
+        return True
+    return stripped.partition("=")[2].lstrip().startswith(("%", "!"))
+
+
+def _is_harmless(statement: ast.stmt) -> bool:
+    """Whether a statement cannot change how a later one imports, except by its own imports."""
+    match statement:
+        case ast.Import(names=names) | ast.ImportFrom(names=names, level=0):
+            return not any(_is_dunder(alias.asname or alias.name.partition(".")[0]) for alias in names)
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assign(targets=targets, value=value):
+            return all(map(_is_plain_target, targets)) and _is_literal(value)
+        case ast.AnnAssign(target=ast.Name() as target, annotation=annotation, value=ast.expr() as value):
+            return _is_plain_target(target) and _is_plain_annotation(annotation) and _is_literal(value)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return _is_plain_function(statement)
+    return False
+
+
+def _is_dunder(name: str) -> bool:
+    # The import statement itself reads `__builtins__`, `__path__` and `__package__`.
+    return name.startswith("__") and name.endswith("__")
+
+
+def _is_plain_target(target: ast.expr) -> bool:
+    names = target.elts if isinstance(target, ast.Tuple) else [target]
+    return all(isinstance(name, ast.Name) and not _is_dunder(name.id) for name in names)
+
+
+def _is_literal(value: ast.expr) -> bool:
+    """Whether evaluating this runs no code, unlike `set()`: a notebook may define a function of this name."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return False
+    return not any(isinstance(node, ast.Call | ast.BinOp) for node in ast.walk(value))
+
+
+def _is_plain_annotation(annotation: ast.expr) -> bool:
+    # ast.walk does not recurse: the parser accepts deeper nesting than calls allow.
+    return all(isinstance(node, _ANNOTATION) for node in ast.walk(annotation))
+
+
+def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether defining the function runs no code, except for annotations."""
+    if function.decorator_list or _is_dunder(function.name) or getattr(function, "type_params", None):
+        return False
+    takes = function.args
+    arguments = [*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg]
+    annotations = [argument.annotation for argument in arguments if argument is not None]
+    return all(_is_literal(value) for value in (*takes.defaults, *takes.kw_defaults) if value is not None) and all(
+        _is_plain_annotation(value) for value in (*annotations, function.returns) if value is not None
+    )
 
 
 def _entries(statement: ast.stmt) -> Iterator[str]:
-    """Yield what a statement imports, as in `Imports.certain`."""
-    match statement:
-        case ast.Import(names=names):
-            yield from (alias.name for alias in names)
-        case ast.ImportFrom(module=str(module), names=names, level=0) if module != "__future__":
-            yield module
-            yield from (f"{module}:{alias.name}" for alias in names if alias.name != "*")
+    """Yield what a statement imports, as in `Imports.first`."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
+        module = statement.module or ""
+        yield module
+        yield from (f"{module}:{alias.name}" for alias in statement.names if alias.name != "*")
+
+
+def _modules(cell: Cell) -> Iterator[str]:
+    """Yield the modules that a cell imports outside functions, as they are written. A replacement does not count."""
+    statements: list[ast.stmt] = []
+    if not _ipython_alone_breaks.search(cell.source):
+        with contextlib.suppress(SyntaxError):
+            statements = parse(cell.source)
+    for each in imports.of(statements):
+        if each.guard not in {"function", "never"} and each.module != "__future__":
+            yield each.module

@@ -68,7 +68,6 @@ class Servers:
         self._paths: dict[int, Modules] = {}
         self._branches: list[_Branch] = []
         self._used: dict[int, _Branch] = {}
-        self._started: set[int] = set()  # tasks whose kernels are started
         self._count = 0
         for name in {wish.folder for wish in self._wishes.values()}:
             self._plan(name)
@@ -78,7 +77,7 @@ class Servers:
     def server_for(self, index: int) -> KernelServer | None:
         """Return the server that forks the kernel of a task, given by its index; None: the kernel is started."""
         self._used.pop(index, None)
-        if not self._first or self._documents[index] is None or index in self._started:
+        if not self._first or self._documents[index] is None:
             return None
         branch = self._branch_for(index)
         if branch is None:
@@ -109,7 +108,7 @@ class Servers:
         for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
             if not self._is_needed(branch):
                 self._end(branch)
-        return modules, {**wish.others, **why}
+        return modules, {**wish.later, **why}
 
     def refused(self, index: int) -> None:
         """Note that the server of a notebook did not fork. Without one of its own, kernels are started from now on."""
@@ -118,10 +117,6 @@ class Servers:
             self._first = None
         elif not branch.is_failed:
             self._replace(branch)
-
-    def start_again(self, index: int) -> None:
-        """Note that the next kernel of a task must be started."""
-        self._started.add(index)
 
     def connections(self) -> list[socket.socket]:
         return [branch.connection for branch in self._branches if not branch.is_failed]
@@ -290,5 +285,5 @@ def _wishes(documents: Sequence[Document | None], modules: Sequence[str] | None)
         if folder not in names:
             names[folder] = frozenset(path.name.partition(".")[0] for path in folder.iterdir())
         found = imports.of(document)
-        wishes[index] = Wish(str(folder), found.certain, names[folder], found.others)
+        wishes[index] = Wish(str(folder), found.first, names[folder], found.later)
     return wishes

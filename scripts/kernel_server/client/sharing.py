@@ -1,6 +1,9 @@
 """Decides which modules are imported once for several notebooks. Pure: it imports nothing.
 
-A kernel may be forked from a server only if the notebook itself imports, somewhere, all that the server has imported.
+A kernel may be forked from a server only if the server has imported nothing except what the notebook itself imports
+first (see `notebooks/imports.py`). The first import that the server does not make ends the list: those after it would
+come too early. Exceptions are the standard library, which imports quickly and does not affect others, and names from a
+module that the server imports.
 """
 
 import sys
@@ -18,8 +21,8 @@ STANDARD = sys.stdlib_module_names - {"distutils"}
 class Wish:
     folder: str
     modules: Modules  # in order: `a.b`, and for `from a.b import c` also `a.b:c` after it
-    beside: frozenset[str] = frozenset()  # files and folders next to it, which come before installed modules
-    others: Mapping[str, str] = field(default_factory=dict)  # its other imports -> why they are left to it
+    shadowed: frozenset[str] = frozenset()  # files and folders next to it, which come before the standard library
+    later: Mapping[str, str] = field(default_factory=dict)  # its other imports -> why they come too late
 
 
 def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
@@ -27,15 +30,17 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
 
     `wishes` are those of notebooks in one folder; `refused` modules cannot be imported in advance.
     """
-    kept = {
-        index: [each for each in wish.modules if each not in refused and not _is_beside_or_standard(each, wish)]
-        for index, wish in wishes.items()
-    }
-    counts = Counter(module for modules in kept.values() for module in modules)
-    return {
-        index: tuple(sorted((each for each in modules if counts[each] > 1), key=lambda each: -counts[each]))
-        for index, modules in kept.items()
-    }
+    kept = {index: _until_other(wish, set(wish.modules).difference(refused)) for index, wish in wishes.items()}
+    while True:
+        counts = Counter(module for modules in kept.values() for module in modules)
+        several = {module for module, count in counts.items() if count > 1}
+        shorter = {index: _until_other(wishes[index], several.intersection(kept[index])) for index in kept}
+        if shorter == kept:
+            break
+        kept = shorter
+    in_order = dict.fromkeys(module for modules in kept.values() for module in modules)
+    ranked = sorted(in_order, key=lambda module: -counts[module])
+    return {index: tuple(module for module in ranked if module in modules) for index, modules in kept.items()}
 
 
 def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, str]) -> dict[str, str]:
@@ -44,15 +49,18 @@ def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, s
     `planned` is what should be imported for it, `done` what was, `refused` why other modules may not be.
     """
     found: dict[str, str] = {}
+    earlier = ""
     for module in wish.modules:
         if module in refused:
             found[module] = refused[module]
-        elif module in planned and module not in done:
+        elif module in done or _is_standard(module, wish):
+            continue
+        elif module in planned:
             found[module] = "no server had imported it yet"
-        elif module.partition(":")[0].partition(".")[0] in wish.beside:
-            found[module] = "it is next to the notebook, not from the installed environment"
-        elif module not in done and not _is_beside_or_standard(module, wish):
-            found[module] = "no other notebook of the folder imports it"
+        else:
+            found[module] = f"comes after `{earlier}`" if earlier else "no other notebook of the folder can share it"
+        if ":" not in module and module not in planned:
+            earlier = earlier or module
     return found
 
 
@@ -71,7 +79,19 @@ def useful(paths: Mapping[Modules, int]) -> set[Modules]:
     return {path for path, count in counts.items() if count > 1 and longer[path] != count}
 
 
-def _is_beside_or_standard(module: str, wish: Wish) -> bool:
-    """Return whether a module is the user's own, or imports quickly."""
+def _until_other(wish: Wish, allowed: Collection[str]) -> Modules:
+    """Return the imports of a notebook that are in `allowed`, up to the first other one that matters."""
+    kept = []
+    for module in wish.modules:
+        if _is_standard(module, wish):
+            continue
+        if module in allowed:
+            kept.append(module)
+        elif ":" not in module:
+            break
+    return tuple(kept)
+
+
+def _is_standard(module: str, wish: Wish) -> bool:
     top = module.partition(":")[0].partition(".")[0]
-    return top in STANDARD or top in wish.beside
+    return top in STANDARD and top not in wish.shadowed

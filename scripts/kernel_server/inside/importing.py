@@ -45,8 +45,6 @@ DONE_ONCE = {
     "socket.connect": "uses the network",
     "socket.bind": "uses the network",
 }
-# urllib3 looks whether there is IPv6. If a socket stays open, `_State` sees it.
-ANY_PORT = ((("::1", 0),), (("127.0.0.1", 0),))
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 OWN_REFERENCES = 2  # to a stand-in: its holder's, and that of the function that counts
 # The types of most names in modules.
@@ -124,39 +122,33 @@ class Importer:
         is_installed: Callable[[str], bool],
         real_path: Callable[[str], str],
         names_of: Callable[[Any], dict[str, Any]],
-        shelf: Any,
     ) -> None:
         self._kernel = kernel
         self._is_installed = is_installed
         self._names_of = names_of
-        self._shelf = shelf
+        self._filters = kernel.filters
+        self._path_changed = False
         self._libraries: set[str] = set()
         self._streams = _Streams()
+        self._has_alias = False
         self._arguments = _Arguments()
-        self._audit = _Audit(is_installed, real_path, shelf.looked_for)
+        self._audit = _Audit(is_installed, real_path)
         sys.addaudithook(self._audit.take)
         self._main = types.ModuleType("__main__")  # has no `__file__`, as a notebook's
         os.environ.update(kernel.environ)
 
     def refusal(self, item: str) -> str:
-        """Import `a.b`, or `a.b:c` for `from a.b import c`, and hide it.
-
-        Returns why this is refused; empty if it is not.
-        """
+        """Import `a.b`, or `a.b:c` for `from a.b import c`. Returns why this is refused; empty if it is not."""
         module, _, name = item.partition(":")
-        if self._shelf.has(module, name):
-            return ""
-        before, known, threads = _State(), {*sys.modules, *self._shelf.modules}, _running()
+        before, known, threads = _State(), set(sys.modules), _running()
         shell, failed = _Shell(), ""
-        with self._as_in_kernel():
-            with shell.watched(), self._audit.listening(), self._shelf.recording():
-                try:
-                    # A warning may be of the code that imports: here as there, of `__main__`.
-                    exec(f"from {module} import {name}" if name else f"import {module}", vars(self._main))  # noqa: S102
-                except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
-                    failed = f"its import failed here: {type(error).__name__}"
-            why = self._foreign(known) or self._audit.seen or before.difference()
-            changed = self._shelf.hide()
+        with self._as_in_kernel(), shell.watched(), self._audit.listening():
+            try:
+                __import__(module, fromlist=[name] if name else [])
+                if name:
+                    getattr(sys.modules[module], name)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
+                failed = f"its import failed here: {type(error).__name__}"
         if failed and not (shell.asked or self._arguments.are_used):
             return failed
         if self._streams.are_used or before.has_printed():
@@ -165,11 +157,12 @@ class Importer:
             return "it uses the shell"
         if self._arguments.are_used or sys.getrefcount(self._arguments) > OWN_REFERENCES:
             return "it looks at sys.argv"
-        return why or (f"it changes {changed}" if changed else "") or self._of_threads(threads)
+        self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
+        return self._foreign(known) or self._audit.seen or before.difference() or self._of_threads(threads)
 
     def before_start(self, app: Any) -> None:
         """In a forked kernel, before its application is initialized: do what the imports would have done to it."""
-        numpy_random = self._shelf.modules.get("numpy.random")
+        numpy_random = sys.modules.get("numpy.random")
         if numpy_random is not None:
             numpy_random.seed()
         self._streams.become_real()
@@ -178,7 +171,10 @@ class Importer:
             del app.initialize
             app.initialize(argv)
             self._streams.are_real()
-            self._shelf.begin()
+            if self._has_alias:
+                sys.modules[MAIN_OF_CHILDREN] = sys.modules["__main__"]
+            if self._filters != self._kernel.filters:
+                _set_filters(self._filters)
 
         app.initialize = initialize
 
@@ -189,7 +185,7 @@ class Importer:
         arguments, main = sys.argv, sys.modules["__main__"]
         sys.argv, sys.modules["__main__"] = self._arguments, self._main
         sys.path[:] = self._kernel.path
-        self._set_filters(self._kernel.filters)
+        _set_filters(self._filters)
         vars(sys).update(self._kernel.prompts)
         sys.stdout, sys.stderr = self._streams.by_name["stdout"], self._streams.by_name["stderr"]
         try:
@@ -199,8 +195,10 @@ class Importer:
             sys.argv, sys.modules["__main__"] = arguments, main
             for name in self._kernel.prompts:
                 vars(sys).pop(name, None)
+            self._filters = list(warnings.filters)
+            self._path_changed = sys.path != self._kernel.path
             sys.path[:] = path
-            self._set_filters(filters)
+            _set_filters(filters)
 
     def _of_threads(self, before: int) -> str:
         """Return why the threads of this process do not survive a fork; empty if they do.
@@ -227,7 +225,7 @@ class Importer:
 
     def _foreign(self, known: set[str]) -> str:
         """Return why new modules, or the way they were found, would differ in a kernel; empty if they would not."""
-        if sys.path != self._kernel.path:
+        if self._path_changed:
             return "it changes sys.path"
         for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
             names = self._names_of(sys.modules[name])
@@ -238,21 +236,21 @@ class Importer:
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
 
-    def _set_filters(self, filters: list[Any]) -> None:
-        warnings.filters[:] = filters  # type: ignore[index] # a list
-        self._shelf.forget_filters()
+
+def _set_filters(filters: list[Any]) -> None:
+    """Set the filters of warnings, and drop what Python has cached of the earlier ones."""
+    warnings.filters[:] = filters  # type: ignore[index] # a list
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # until Python 3.13, and since
+        getattr(warnings, name, lambda: None)()
 
 
 class _Audit:
     """Watches imports through Python's audit events (PEP 578)."""
 
-    def __init__(
-        self, is_installed: Callable[[str], bool], real_path: Callable[[str], str], looked_for: set[str]
-    ) -> None:
+    def __init__(self, is_installed: Callable[[str], bool], real_path: Callable[[str], str]) -> None:
         self.seen = ""  # what would be done once for all forks, or would read files next to the notebook too early
         self._is_installed = is_installed
         self._real_path = real_path
-        self._looked_for = looked_for
         self._folder = os.path.realpath(".") + os.sep
         self._listens = False
 
@@ -268,14 +266,12 @@ class _Audit:
         # A hook cannot be removed.
         if not self._listens:
             return
-        if event in DONE_ONCE and arguments[1:] not in ANY_PORT:
+        if event in DONE_ONCE:
             self.seen = self.seen or f"it {DONE_ONCE[event]}"
         elif event == "open" and isinstance(arguments[0], str):
             path = arguments[0]
             if self._real_path(path).startswith(self._folder) and not self._is_installed(path):
                 self.seen = self.seen or "it reads or writes a file next to the notebook"
-        elif event == "exec" and {"sys", "modules"} <= set(arguments[0].co_names):
-            self._looked_for.update(each for each in arguments[0].co_consts if isinstance(each, str))
 
 
 def _has_random(names: dict[str, Any]) -> bool:
@@ -494,9 +490,8 @@ def _descriptors() -> list[str]:
 
 
 def _running() -> int:
-    """Return the number of other threads, without those of jemalloc, which goes on without them after a fork."""
-    tasks = Path("/proc/self/task").glob("*/comm")
-    return sum(task.read_text() != "jemalloc_bg_thd\n" for task in tasks) - 1
+    """Return the number of other threads."""
+    return len(list(Path("/proc/self/task").iterdir())) - 1
 
 
 def _mapped() -> list[str]:

@@ -32,7 +32,7 @@ from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 from types import CoroutineType, GeneratorType, ModuleType
-from typing import Any, Callable, Dict, Iterable, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Tuple
 
 Request = Dict[str, Any]
 Become = Callable[[], None]
@@ -50,7 +50,6 @@ READY = "-ready"  # suffix of the socket's name: this file exists once everythin
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
-NEVER = 1 << 30  # objects until the collector runs
 CONNECTION_FILE = "the connection file"
 # Every kernel has these arguments (from the kernel spec and nbclient), each with its own connection file.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
@@ -93,10 +92,11 @@ def main(descriptor: int, folder: str) -> Become | None:
             importlib.import_module(name)
     gc.enable()
     # Load these once, not in each kernel or supervisor, and before a notebook can change the files.
-    for name in ("importing", "last_messages", "processes", "shelf"):
+    for name in ("importing", "last_messages", "processes"):
         beside(name)
     parse_arguments()
     compile_tokenizer()  # its regular expressions take as long as many a cell
+    files_at_start()
     first_environment()
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # from site or sitecustomize; a fork loses them
     refusal = "this Python starts threads when it begins" if threads else ""
@@ -119,6 +119,12 @@ def parse_arguments() -> Any:
 def compile_tokenizer() -> None:
     manager = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
     manager.transform_cell("0\n")
+
+
+@lru_cache(maxsize=None)
+def files_at_start() -> list[str]:
+    """Return the files of the modules that were imported before a notebook's own imports."""
+    return files_of_modules()
 
 
 def remove(folder: Path) -> None:
@@ -190,10 +196,7 @@ def grow(client: socket.socket, request: Request, listener: socket.socket, impor
         items = request["preload"]
         if items and importer is None:
             importer = new_importer(folder)
-        thresholds = gc.get_threshold()
-        gc.set_threshold(NEVER)  # imports create no garbage; not disabled, because a module may do this
         refusal = refused(client, items, importer)
-        gc.set_threshold(*thresholds)
         if refusal:
             write(client, "failed", refusal)
         else:
@@ -220,7 +223,7 @@ def refused(client: socket.socket, items: list[str], importer: Any) -> str:
 def new_importer(folder: Path) -> Any:
     importing = beside("importing")
     kernel = importing.probe(folder)
-    return importing.Importer(kernel, is_installed, real_path, names_of, beside("shelf").Shelf()) if kernel else None
+    return importing.Importer(kernel, is_installed, real_path, names_of) if kernel else None
 
 
 @lru_cache(maxsize=None)
@@ -371,6 +374,7 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
     app = with_arguments(argv[3:])
     app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel read the variable on import
     keep_messages(app, memory)
+    know_files(app)
     if importer:
         importer.before_start(app)
     spec: Any = importlib.util.find_spec(argv[2])
@@ -398,6 +402,37 @@ def keep_messages(app: Any, memory: int) -> None:
         app.iopub_thread.send_multipart = last_messages.keeping(app.iopub_thread.send_multipart, memory)
 
     app.init_iopub = init_and_keep
+
+
+class ModulesHidden:
+    """Replaces `sys` for ipykernel while it creates the kernel, so that it sees no modules."""
+
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def know_files(app: Any) -> None:
+    """Tell the kernel in which files no debugger stops: those of the modules that a started kernel would have now.
+
+    ipykernel would list all modules, and so those of the notebook if they are already imported.
+    """
+    init_kernel = app.init_kernel
+
+    def init_with_files() -> None:
+        del app.init_kernel
+        ipkernel: Any = sys.modules["ipykernel.ipkernel"]
+        files = [*files_at_start(), sys.argv[0]]
+        ipkernel.sys = ModulesHidden()
+        try:
+            init_kernel()
+        finally:
+            ipkernel.sys = sys
+        if hasattr(app.kernel, "_kernel_modules"):
+            app.kernel._kernel_modules += files  # noqa: SLF001 - debuggers use this list
+
+    app.init_kernel = init_with_files
 
 
 def with_arguments(arguments: list[str]) -> Any:

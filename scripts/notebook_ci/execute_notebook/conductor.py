@@ -150,15 +150,6 @@ class Conductor:
         if outcome.not_forked and self.servers.are_of_use:
             self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
-        if outcome.must_run_again and not self._is_broken_off:
-            self.servers.start_again(index)
-            why = "before an import that a server had done in advance, it changed what imports depend on"
-            message = f"{name} was executed again in a started kernel: {why}."
-            hint = "To run it once, set `preload: off`."
-            path = self.executions[index].path
-            record.problems.append(Problem(severity="notice", message=message, hint=hint, file=path))
-            self._next.append(name)
-            return
         if self._is_repeated(index, outcome.result):
             return
         record.created |= outcome.created

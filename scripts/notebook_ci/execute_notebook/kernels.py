@@ -156,10 +156,6 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         peak = getattr(self._process, "peak", self.provisioner.peak)
         return self._memory_watch.sentence(who, self._process.returncode, peak, when)
 
-    @property
-    def must_run_again(self) -> bool:
-        return isinstance(self._process, ForkedKernel) and self._process.must_run_again
-
     def signal_now(self, number: int) -> None:
         """Send a signal to the kernel and everything it has started, from any thread, even after its end."""
         if isinstance(self._process, ForkedKernel):

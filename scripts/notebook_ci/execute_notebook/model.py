@@ -201,9 +201,9 @@ class ExecuteInputs(NotebookInputs):
     )
     preload: tuple[str, ...] | None = given(
         PRELOAD,
-        "Modules to import once, before the kernels of several notebooks are forked. They stay hidden until a notebook "
-        "imports them. `auto`: what at least two notebooks of a folder import, for these notebooks only, and only if "
-        "it makes no difference to them. Module names: for all notebooks.",
+        "Modules to import once, before the kernels of several notebooks are forked. `auto`: what at least two "
+        "notebooks of a folder import at the top, for these notebooks only, and only if it makes no difference to "
+        "them. Module names: for all notebooks; a notebook that forgets one of these imports will still pass.",
         default=None,
         shown_default="`auto`",
         tuning=True,

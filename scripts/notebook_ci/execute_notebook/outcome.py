@@ -29,7 +29,6 @@ class Outcome:
     read: dict[str, str] = field(default_factory=dict)  # SHA-256 per path
     created: dict[str, str] = field(default_factory=dict)  # SHA-256 per path, relative inside the run directory
     has_imports: bool = False  # the kernel was forked after imports of its notebook
-    must_run_again: bool = False  # a started kernel is to run the notebook, from its first cell
     not_forked: str = ""  # why the kernel was not forked, if it was meant to be
     surroundings_failed: bool = False  # the disk, for example
 

@@ -154,7 +154,6 @@ class Executor:
         """Record how the kernel was started."""
         self._outcome.result.kernel_start = manager.start
         self._outcome.has_imports = manager.has_imports
-        self._outcome.must_run_again = manager.must_run_again
         self._outcome.not_forked = self._outcome.not_forked or manager.provisioner.not_forked
         if manager.greeted.get("status") == "error":
             why = f"{manager.greeted['ename']}: {manager.greeted['evalue']}"
