@@ -45,6 +45,8 @@ DONE_ONCE = {
     "socket.connect": "uses the network",
     "socket.bind": "uses the network",
 }
+# urllib3 looks whether there is IPv6. If a socket stays open, `_State` sees it.
+ANY_PORT = ((("::1", 0),), (("127.0.0.1", 0),))
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 OWN_REFERENCES = 2  # to a stand-in: its holder's, and that of the function that counts
 # The types of most names in modules.
@@ -144,9 +146,8 @@ class Importer:
         shell, failed = _Shell(), ""
         with self._as_in_kernel(), shell.watched(), self._audit.listening():
             try:
-                __import__(module, fromlist=[name] if name else [])
-                if name:
-                    getattr(sys.modules[module], name)
+                # A warning may be of the code that imports: here as there, of `__main__`.
+                exec(f"from {module} import {name}" if name else f"import {module}", vars(self._main))  # noqa: S102
             except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
                 failed = f"its import failed here: {type(error).__name__}"
         if failed and not (shell.asked or self._arguments.are_used):
@@ -240,8 +241,8 @@ class Importer:
 def _set_filters(filters: list[Any]) -> None:
     """Set the filters of warnings, and drop what Python has cached of the earlier ones."""
     warnings.filters[:] = filters  # type: ignore[index] # a list
-    for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # until Python 3.13, and since
-        getattr(warnings, name, lambda: None)()
+    with warnings.catch_warnings():  # drops it at its end
+        pass
 
 
 class _Audit:
@@ -266,7 +267,7 @@ class _Audit:
         # A hook cannot be removed.
         if not self._listens:
             return
-        if event in DONE_ONCE:
+        if event in DONE_ONCE and arguments[1:] not in ANY_PORT:
             self.seen = self.seen or f"it {DONE_ONCE[event]}"
         elif event == "open" and isinstance(arguments[0], str):
             path = arguments[0]
@@ -490,8 +491,9 @@ def _descriptors() -> list[str]:
 
 
 def _running() -> int:
-    """Return the number of other threads."""
-    return len(list(Path("/proc/self/task").iterdir())) - 1
+    """Return the number of other threads, without those of jemalloc, which goes on without them after a fork."""
+    tasks = Path("/proc/self/task").glob("*/comm")
+    return sum(task.read_text() != "jemalloc_bg_thd\n" for task in tasks) - 1
 
 
 def _mapped() -> list[str]:

@@ -50,6 +50,7 @@ READY = "-ready"  # suffix of the socket's name: this file exists once everythin
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
+NEVER = 1 << 30  # objects until the collector runs
 CONNECTION_FILE = "the connection file"
 # Every kernel has these arguments (from the kernel spec and nbclient), each with its own connection file.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
@@ -196,7 +197,10 @@ def grow(client: socket.socket, request: Request, listener: socket.socket, impor
         items = request["preload"]
         if items and importer is None:
             importer = new_importer(folder)
+        thresholds = gc.get_threshold()
+        gc.set_threshold(NEVER)  # imports create no garbage; not disabled, because a module may do this
         refusal = refused(client, items, importer)
+        gc.set_threshold(*thresholds)
         if refusal:
             write(client, "failed", refusal)
         else:

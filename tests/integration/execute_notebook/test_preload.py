@@ -13,12 +13,27 @@ from servers.shared import made_once
 
 Install = Callable[[str, str], None]
 
-GOOD = "import json\nVALUE = 1\ndef tell(): return 'told'\n"
+ANY_PORT = "import socket\nwith socket.socket() as free: free.bind(('127.0.0.1', 0))\n"
+GOOD = f"import json\n{ANY_PORT}VALUE = 1\ndef tell(): return 'told'\n"
+# Names a thread as jemalloc does, which Python does not list either.
+MEMORY = """
+import _thread, ctypes, time
+def name():
+    ctypes.CDLL(None).prctl(15, b"jemalloc_bg_thd", 0, 0, 0)
+    time.sleep(5)
+_thread.start_new_thread(name, ())
+time.sleep(0.2)
+"""
 # Each is a module that must not be imported before the fork, and why.
 BAD = {
     "prints": ("print('imported')", "prints or warns"),
     "prints_past_python": ("import os\nos.write(1, b'imported')", "prints or warns"),
     "warns": ("import warnings\nwarnings.warn('old')", "prints or warns"),
+    "warns_its_importer": (
+        "from warnings import warn\nwarn('old', DeprecationWarning, stacklevel=2)",
+        "prints or warns",
+    ),
+    "opens_a_port": ("import socket\nsocket.socket().bind(('127.0.0.1', 8989))", "the network"),
     "asks_for_the_shell": (
         "from IPython import get_ipython\nVALUE = get_ipython().user_ns is not None",
         "uses the shell",
@@ -123,6 +138,8 @@ MODULES = {
     "nci_looks": "import os\nVALUE = os.path.basename(os.path.abspath('.')), os.path.exists('settings.toml')",
     "nci_reads": "import os\nVALUE = open('cfg.txt').read() if os.path.exists('cfg.txt') else None",
     "nci_filters": "import warnings\nwarnings.filterwarnings('ignore', category=DeprecationWarning)",
+    "nci_memory": MEMORY,
+    "nci_unnamed": MEMORY.replace("jemalloc", "other"),
     "nci_keeps": "import logging, sys\n"
     "handler = logging.StreamHandler(sys.stdout)\nlog = logging.getLogger('nci')\nlog.addHandler(handler)\n"
     "def tell(stream=sys.stdout): print('by default', file=stream)\n",
@@ -141,6 +158,8 @@ PAIRS = {
         "import nci_filters",
         f"{WARN}\nprint([(each[0], each[2].__name__) for each in warnings.filters])",
     ],
+    "memory": ["import nci_memory"],
+    "unnamed": ["import nci_unnamed"],
     "keeps": [
         "import nci_keeps",
         f"{LOG}\nprint(nci_keeps.handler.stream is sys.stdout, type(sys.stdout).__module__)",
@@ -247,6 +266,12 @@ def test_what_is_read_beside_the_notebook_is_its_own(ran: Ran) -> None:
     assert ran.printed("reads/02") == ["new\n"]
     [found] = ran.of("reads/02")
     assert "next to the notebook" in found["not_preloaded"]["nci_reads"]
+
+
+def test_threads_that_only_give_memory_back_may_be_lost(ran: Ran) -> None:
+    assert [found["preloaded"] for found in ran.of("memory/a", "memory/b")] == [["nci_memory"]] * 2
+    for found in ran.of("unnamed/a", "unnamed/b"):
+        assert "threads" in found["not_preloaded"]["nci_unnamed"]
 
 
 def test_streams_that_a_module_keeps_are_the_kernels(ran: Ran) -> None:
