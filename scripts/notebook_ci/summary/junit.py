@@ -1,4 +1,7 @@
-"""Cells, expectations and tests as test cases: JUnit XML, which CI systems and reporters show."""
+"""Cells, expectations and tests as test cases: JUnit XML, which CI systems and reporters show.
+
+No library such as junitparser is used: all stages share this code, and some have only the standard library.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
