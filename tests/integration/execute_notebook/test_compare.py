@@ -126,6 +126,8 @@ def test_other_outputs_fail_on_the_lines_of_the_stored_ones(ran: tuple[Path, Don
     assert done.notebooks["changed.ipynb"]["comparison"]["cells"] == {"same": 1, "changed": 1, "new": 1, "gone": 1}
     assert done.printed("changed.ipynb").startswith("a\n"), "the executed notebook is kept"
     assert "column `price`, row `3`" in done.summary
+    cases = (Path(done.outputs["record"]).parent / "execute-notebook" / "junit.xml").read_text()
+    assert "Output changed in cell 2: output 1: column `price`, row `3`: `10.5` became `11.2`" in cases
 
 
 @pytest.mark.parametrize(
