@@ -1,6 +1,7 @@
 """nbval: the verdict of each cell is that of plain `pytest --nbval` and `pytest --nbval-lax`.
 
-The cases are those that nbval (0.11) documents, and those that its own notebooks show.
+The cases are those that nbval (0.11) documents, and those that its own notebooks show. They are written anew, because
+nothing public is copied into this repository.
 """
 
 import re

@@ -65,7 +65,9 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     assert record["pytest"] == record["added"]["pytest"]
     assert integrity.contents(str(kernel.parents[1])) == before
     folder = Path(done.outputs["record"]).parent
-    assert "test-notebook/coverage/coverage.lcov" in record["created"]
+    files = {f"test-notebook/coverage/{name}" for name in ("coverage.xml", "coverage.lcov", "html/index.html")}
+    assert files <= set(record["created"])
+    assert 'filename="analysis.ipynb"' in (folder / "test-notebook" / "coverage" / "coverage.xml").read_text()
     assert (folder / "test-notebook" / "junit.xml").read_text(encoding="utf-8").count("<testcase ") == 6
     covered = (folder / "test-notebook" / "coverage" / "coverage.lcov").read_text(encoding="utf-8")
     assert re.findall(r"^SF:(.*)", covered, re.MULTILINE) == ["analysis.ipynb", "tests/test_a.py"]
