@@ -10,10 +10,11 @@ import pytest
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.compare_environments.conda_packages import exchanged
 from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
 from notebook_ci.compare_environments.outcomes import outcome
 from notebook_ci.compare_environments.plan import ComparisonPlan, make
-from notebook_ci.compare_environments.run import _compared, _problem, _with_others
+from notebook_ci.compare_environments.run import _changes, _compared, _problem, _with_others
 from notebook_ci.compare_environments.summary import lines, note, section
 from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord, PackageChange
 from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, FailureKind, NotebookResult
@@ -84,6 +85,15 @@ def test_packages_of_conda_are_not_exchanged_with_others(project: Path, flags: s
     assert notice.text.endswith("Compare two files of conda, or two of other kinds.")
     for same in ("--base requirements.txt --head new.txt", "--base environment.yml --head new.yml"):
         assert not planned(project, *same.split()).problems
+
+
+def test_another_python_or_build_of_conda_is_a_change_of_its_own() -> None:
+    before, after = {"greet": "1.0 0", "python": "3.12.9 0"}, {"greet": "1.0 1", "python": "3.13.2 0"}
+    build, python = _changes(before, after, conda=True)
+    assert (str(build), str(python)) == ("greet 1.0 0 -> 1.0 1", "python 3.12.9 0 -> 3.13.2 0")
+    old, new = ({name: {"is": version} for name, version in each.items()} for each in (before, after))
+    assert [each["is"] for each in exchanged(old, new, [build])] == ["3.12.9 0", "1.0 1"]
+    assert [each["is"] for each in exchanged(old, new, [python])] == ["1.0 0", "3.13.2 0"]
 
 
 def test_the_summary() -> None:

@@ -28,9 +28,7 @@ class CondaPackages:
         """Install these changes and no others; nothing without conda. Returns misfits: see `conda.exchange`."""
         if not self.before:
             return {}
-        changed = {each.name for each in changes if each.conda}
-        kept = [each for name, each in self.before.items() if name not in changed]
-        kept += [each for name, each in self.after.items() if name in changed]
+        kept = exchanged(self.before, self.after, changes)
         # Without the lists of files, which can take megabytes.
         records = [json.dumps({key: each[key] for key in each.keys() - {"files", "paths_data"}}) for each in kept]
         misfits = conda.exchange(self.lock, records, prefix, self.context)
@@ -40,6 +38,13 @@ class CondaPackages:
         for file in (each for package in both if times[package["url"]] == 1 for each in package["files"]):
             shutil.rmtree(prefix / Path(file).parent / "__pycache__", ignore_errors=True)
         return misfits
+
+
+def exchanged(before: Installed, after: Installed, changes: Sequence[PackageChange]) -> list[Mapping[str, Any]]:
+    """Return the packages of `base` with these changes and no others."""
+    changed = {each.name for each in changes if each.conda}
+    kept = [each for name, each in before.items() if name not in changed]
+    return [*kept, *(each for name, each in after.items() if name in changed)]
 
 
 def installed(environment: Path) -> Installed:
