@@ -25,6 +25,7 @@ def display(text: str = "", **data: object) -> Output:
         "mp4": "video/mp4",
         "json": "application/json",
         "vega": "application/vnd.vega+json",
+        "plotly": "application/vnd.plotly.v1+json",
     }
     found = {types[name]: value for name, value in data.items()}
     return {"output_type": "display_data", "data": found | ({"text/plain": text} if text else {}), "metadata": {}}
@@ -194,13 +195,14 @@ def test_what_differs_in_a_dict_or_set(old: str, new: str, said: str) -> None:
     assert differences(display(old), display(new)) == [f"changed: output 1: {said}"]
 
 
-def test_json_is_compared_by_its_structure() -> None:
+@pytest.mark.parametrize("kind", ["vega", "plotly"])
+def test_json_is_compared_by_its_structure(kind: str) -> None:
     old = {"mark": "bar", "values": [{"x": 1, "y": 2.0}, {"x": 2, "y": 3.0}], "n": float("nan")}
     same = {"n": float("nan"), "values": [{"y": 2.00000001, "x": 1}, {"y": 3, "x": 2}], "mark": "bar"}
-    assert not differences(display(vega=old), display(vega=same))
-    assert differences(display(vega=old), display(vega=same), EXACT)
+    assert not differences(display("", **{kind: old}), display("", **{kind: same}))
+    assert differences(display("", **{kind: old}), display("", **{kind: same}), EXACT)
     new = {**old, "values": [{"x": 1, "y": 2.5}]}
-    assert differences(display(vega=old), display(vega=new)) == [
+    assert differences(display("", **{kind: old}), display("", **{kind: new})) == [
         "changed: output 1: `['values']`: 2 items became 1; `['values'][0]['y']`: `2.0` became `2.5`"
     ]
     assert differences(display(json=["a", "b"]), display(json=["ab"])), "its lists are no lines of a text"
