@@ -258,4 +258,4 @@ GOLDEN = """\
 </details>
 
 </details>
-"""
+""".replace("1 min 30 s", "1\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}30\N{NO-BREAK SPACE}s")

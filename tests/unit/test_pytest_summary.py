@@ -23,7 +23,7 @@ def rendered(*cases: CaseResult, **fields: object) -> str:
 def test_tests_that_passed() -> None:
     text = rendered(PASSED, SLOW, SKIPPED, coverage=87.25)
     assert text.startswith("### ✅ test-notebook: 2 tests passed, 1 skipped, 87.2% of lines covered in 3.0 s\n")
-    assert "| `tests/test_a.py::test_slow` | 1 min 15 s |" in text
+    assert "| `tests/test_a.py::test_slow` | 1\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}15\N{NO-BREAK SPACE}s |" in text
     assert "0.5 s" not in text
 
 

@@ -454,6 +454,18 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert headline(Record(stage="a", duration=seconds)).endswith(f"in {said}")
 
 
+def test_a_table_does_not_wrap_a_duration(tmp_path: Path) -> None:
+    found = summarize([ENVIRONMENT, execution(passed("a.ipynb"), failed("b.ipynb"))], Workspace(tmp_path, {}))
+    rows = "\n".join(line for line in found.markdown.splitlines() if line.startswith("|"))
+    assert [rows.count(text.replace(" ", "\N{NO-BREAK SPACE}")) for text in ("1 min 18 s", "1 min 15 s", "1.2 s")] == [
+        1,
+        1,
+        1,
+    ]
+    assert not re.search(r"\d (s|min)\b", rows)
+    assert "1 min 18 s" in found.text
+
+
 def test_packages_of_conda_are_counted_and_listed() -> None:
     found = dataclasses.replace(ENVIRONMENT, status="passed", conda_packages={"gdal": "3.9 h1_0", "python": "3.12.1 0"})
     text = rendered(found)

@@ -41,6 +41,11 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def unbroken_duration(seconds: float) -> str:
+    """Return a duration for a table in Markdown."""
+    return unbroken(duration(seconds))
+
+
 def rest(number: int) -> str:
     return f"- … and {number:,} more: see the record." if number > 0 else ""
 

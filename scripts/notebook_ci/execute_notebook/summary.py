@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from notebook_ci.base.errors import Failed
-from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, duration, name, table, title
+from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, name, table, title, unbroken_duration
 from notebook_ci.base.masking import HIDDEN
 from notebook_ci.base.texts import listed
 from notebook_ci.records.execute_notebook import IGNORED, UNTITLED, Failure, NotebookResult, NotebooksRecord
@@ -74,7 +74,7 @@ def section(record: NotebooksRecord) -> list[str]:
         [
             f"{ICONS[notebook.status]} {name(notebook.name)}",
             f"{notebook.executed_cells}/{notebook.cells}",
-            duration(notebook.duration),
+            unbroken_duration(notebook.duration),
             _why(notebook),
         ]
         for notebook in notebooks

@@ -1,6 +1,6 @@
 """The summary of plan-notebooks."""
 
-from notebook_ci.base.markdown import count, duration, folded, inline, name, table
+from notebook_ci.base.markdown import count, folded, inline, name, table, unbroken_duration
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 
 
@@ -15,7 +15,7 @@ def section(record: PlanNotebooksRecord) -> list[str]:
         [
             shard.name,
             str(len(shard.notebooks)),
-            duration(shard.seconds) if shard.seconds else "",
+            unbroken_duration(shard.seconds) if shard.seconds else "",
             inline(", ".join(shard.runner)),
             name(shard.container) if shard.container else "",
         ]

@@ -186,9 +186,9 @@ def _location(problem: Problem, links: Links) -> str:
 
 def _row(record: Record) -> list[str]:
     result = f"{ICONS[record.status]} {record.status}"
-    took = "" if record.status == "skipped" else duration(record.duration)
+    took = "" if record.status == "skipped" else markdown.unbroken_duration(record.duration)
     note = count(len(failures(record)), "failure") if record.has_failed else _note(record)
-    return [_named(record), unbroken(result), unbroken(took), note]
+    return [_named(record), unbroken(result), took, note]
 
 
 def _note(record: Record) -> str:

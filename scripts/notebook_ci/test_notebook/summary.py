@@ -1,7 +1,7 @@
 """The summary of test-notebook."""
 
 from notebook_ci.base.errors import Failed
-from notebook_ci.base.markdown import count, duration, name, table
+from notebook_ci.base.markdown import count, name, table, unbroken_duration
 from notebook_ci.records.test_notebook import PytestRecord
 
 SLOWEST = 5
@@ -36,7 +36,7 @@ def section(record: PytestRecord) -> list[str]:
     statuses = dict.fromkeys(case.status for case in record.cases)
     counts = [[status.replace("-", " "), str(len(record.of(status)))] for status in statuses]
     slowest = sorted(record.cases, key=lambda case: -case.duration)[:SLOWEST]
-    slow = [[name(case.test), duration(case.duration)] for case in slowest if case.duration >= SLOW_SECONDS]
+    slow = [[name(case.test), unbroken_duration(case.duration)] for case in slowest if case.duration >= SLOW_SECONDS]
     return [
         table(["tests", ""], counts) if counts else "",
         table(["slowest tests", "time"], slow) if slow else "",
