@@ -109,6 +109,9 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
         assert len(list(artifact.rglob("*.ipynb"))) == number
         assert (result.artifact(f"{artifact.name}-records") / "collect-runs.json").exists()
     assert per_shard_tests(result) == {"1": "1", "2": ""}
+    page = (result.artifact("report-notebook-ci.html") / "report-notebook-ci.html").read_text(encoding="utf-8")
+    shown = re.findall(r'class="name">✓ notebooks/(\w)\.ipynb<', page)
+    assert sorted(shown) == ["a", "b", "c"], "of both shards"
 
     team.git("checkout", "--quiet", "-b", "change")
     team.write("notebooks/b.ipynb", notebook("print(2)"))
