@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from integration.attacks import armed, attack, png
-from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools
+from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools, parameters
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
@@ -32,6 +33,7 @@ display(HTML("<table class='dataframe' style='position: fixed'><tr><td>{"wide " 
 display({{"application/vnd.notebook-ci.metrics+json": {{"accuracy": 0.5}}}}, raw=True)
 print("\\x1b[32mgreen\\x1b[0m <b>", "x" * 5000, f"\\n{{6 * 2}}%\\r100%")
 """
+SHOWN_FACTS = "threshold = 0.75 · accuracy: 0.5"
 FAILING = "price = {'cost': 1}\nprice['price']"
 # Of the other stages, which did not run here.
 VIOLATION = Violation(
@@ -126,8 +128,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, kernel: Path, chromium: Browse
     workspace.write("attack.ipynb", attack(chromium.port))
     workspace.write("fails.ipynb", notebook("1", FAILING, "2"))
     picture = markdown(f"# Frame of prices\n\n| a |\n|---|\n| b |\n\n![p](data:image/png;base64,{png(30)})")
-    workspace.write("shown.ipynb", notebook(picture, SHOWING))
-    executed = workspace.execute(kernel, run_dir="run")
+    workspace.write("shown.ipynb", notebook(picture, parameters("threshold = 1"), SHOWING))
+    executed = workspace.execute(kernel, run_dir="run", parameters="threshold: 0.75")
     assert executed.code == 1, executed.log
     for record in RECORDS:
         StageFiles(record.stage, workspace.folder / "run").write(record)
@@ -152,7 +154,7 @@ def axe() -> str:
 
 
 def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Done], chromium: Browser) -> None:
-    _, done = run
+    workspace, done = run
     seen = chromium.load(page(done), look(1000))
     assert not chromium.console
     assert not chromium.hits
@@ -165,7 +167,7 @@ def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Don
     assert len(seen["followed"]) == 1
     assert "price['price']" in seen["here"]
     assert seen["cells"] > 4
-    for text in ("KeyError: 'price'", "green <b>", "Frame of prices", "100%", "3 failures"):
+    for text in ("KeyError: 'price'", "green <b>", "Frame of prices", "100%", "3 failures", SHOWN_FACTS):
         assert text in seen["text"]
     for text in (
         "expect_column_values_to_not_be_null of island", "2 of 344 values are missing.", "Ask <b>Ann</b>.",
@@ -174,6 +176,9 @@ def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Don
         "Image ghcr.io/a/b:1", "from python:3.12", "Python 3.12.4 · r.txt, which does not fix all versions · 1 package",
     ):  # fmt: skip
         assert text in seen["text"]
+    output = "execute-notebook/fails.ipynb"
+    digest = hashlib.sha256((workspace.folder / "run" / output).read_bytes()).hexdigest()
+    assert f"created {output}\t{digest}" in seen["text"]
     assert "12%" not in seen["text"]
     assert {30, 60} <= set(seen["images"])
     assert {"iframe", "object", "embed", "form", "base", "link", "math", "button"}.isdisjoint(seen["elements"])
