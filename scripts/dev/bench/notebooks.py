@@ -41,6 +41,12 @@ SPREAD = (
     f"{_MODELS}\n{IMPORTING[3]}",
     f"{_PLOTTING}\n{IMPORTING[4]}",
 )
+SHOWING = """\
+import base64, os
+from IPython.display import HTML, display
+row = "<tr><td>7</td><td>0.142857</td></tr>"
+display(HTML(f"<table class='dataframe'>{row * 20}</table>"))
+display({"image/png": base64.b64encode(os.urandom(20_000)).decode()}, raw=True)"""
 IDLE = """\
 import pathlib, time
 pathlib.Path("here-{number}").touch()
@@ -52,12 +58,17 @@ time.sleep(3)"""
 Notebooks = Mapping[str, Sequence[str] | dict[str, Any]]
 
 
-def small(count: int, cells: int) -> Notebooks:
+def small(count: int, cells: int) -> Mapping[str, Sequence[str]]:
     """Return notebooks of cells that compute and print very little."""
     return {
         f"small{number:03}.ipynb": [f"value = {index} * 7\nprint(value)" for index in range(cells)]
         for number in range(count)
     }
+
+
+def showing(count: int) -> Notebooks:
+    """Return notebooks that show a table and something as large as a plot, without importing much."""
+    return {name: [*cells, SHOWING] for name, cells in small(count, 9).items()}
 
 
 def importing(count: int, cells: Sequence[str] = IMPORTING) -> Mapping[str, Sequence[str]]:

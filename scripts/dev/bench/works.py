@@ -124,6 +124,20 @@ COMPARE = Contender(
     before=OURS.command,
     says="{count} notebooks and {count} plots compared",
 )
+IN_CODE, IN_JSON = (
+    Contender(
+        f"in {where}, as a command of its own",
+        f'"$OURS" {shlex.quote(str(Path(__file__).with_name("hide_credentials.py")))} {where}',
+        says="100 MB searched",
+    )
+    for where in ("code", "json")
+)
+REPORT = Contender(
+    "report",
+    f"""{LAUNCH} report; grep -c 'data-status="passed"' .notebook-ci/runs/*/report.html""",
+    before=OURS.command,
+    says="\n{count}\n",
+)
 # Installing: each contender has a home and caches of its own, where the chain does not look for notebooks. What they
 # install, and `$UV`, comes from `environments`.
 LOCKED = "a hashed lock of 64 packages"
@@ -276,6 +290,21 @@ WORKS = [
         notebooks=notebooks.importing(100),
         contenders=[COMPARE],
         promises=[Limit(COMPARE, 10)],
+    ),
+    Work(
+        name="hide-credentials",
+        title="hiding credentials in 100 MB of executed notebooks",
+        notebooks={},
+        contenders=[IN_CODE, IN_JSON],
+        promises=[],
+        fewest_rounds=5,
+    ),
+    Work(
+        name="report-500",
+        title="the page of 500 notebooks with a table and a plot",
+        notebooks=notebooks.showing(500),
+        contenders=[REPORT],
+        promises=[Limit(REPORT, 10)],
     ),
     Work(
         name="launcher",

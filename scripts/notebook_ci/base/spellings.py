@@ -42,7 +42,7 @@ class Spelling:
 
 
 class Known:
-    """Credentials to find. 100 MB of text take less than a second, unless it has some, or many are short."""
+    """Credentials to find. 100 MB of text take one to two seconds, more if it has some, or many are short."""
 
     def __init__(self) -> None:
         self._texts: set[str] = set()

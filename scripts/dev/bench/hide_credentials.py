@@ -1,0 +1,33 @@
+"""Hides credentials in 100 MB of executed notebooks, which print our code: as it is, or in JSON with many escapes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SCRIPTS))
+
+from notebook_ci.base.masking import HIDDEN, learn, masked
+
+BYTES = 100_000_000
+TOKENS = {f"TOKEN_{number}": f"{number}-abcdefgh-{number}" for number in range(20)}
+
+
+def notebook(text: str) -> dict[str, Any]:
+    output = {"output_type": "stream", "name": "stdout", "text": text}
+    return {"cells": [{"cell_type": "code", "source": "print(text)", "outputs": [output]}]}
+
+
+learn(TOKENS)
+code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SCRIPTS.rglob("*.py")))
+text = json.dumps(json.dumps(code)) if sys.argv[1] == "json" else code
+searched = 0
+while searched < BYTES:
+    executed = notebook(f"{searched} {text}")
+    searched += len(text)
+    if masked(executed) != executed:
+        raise SystemExit("A credential was found where none is.")
+if masked(notebook(TOKENS["TOKEN_7"])) != notebook(HIDDEN):
+    raise SystemExit("A credential was not hidden.")
+print("100 MB searched")
