@@ -1,4 +1,7 @@
-"""Talks to GitHub's REST API. The adapter of PyGithub (2.10), whose own retries are unbounded, and are not used."""
+"""Talks to GitHub's REST API. The adapter of PyGithub (2.10), whose own retries are unbounded, and are not used.
+
+Not githubkit: its version 0.16 cannot be imported with the newest hishel.
+"""
 
 import contextlib
 import functools
