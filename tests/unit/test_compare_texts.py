@@ -129,7 +129,7 @@ RESULTS: dict[str, tuple[str, str, list[str]]] = {
     "versions": (
         "pandas==2.3.3, v1.10.0rc1 (3.12.4)",
         "pandas==2.10.0, v2.0.0.dev1 (3.13.0.1)",
-        ["1.25", "2.3", "1.2.3.4.5", "a1.2.3", "1.2.3x", "1..2", "1.234.567", "05.01.2024"],
+        ["1.25", "2.3", "1.2.3.4.5", "a1.2.3", "1.2.3x", "1..2", "1.234.567", "1.234.567.", "05.01.2024"],
     ),
     "sizes": (
         "memory usage: 1.2+ KB, 48MB (1,024 bytes)",
@@ -315,6 +315,7 @@ def test_a_number_behind_a_name_has_its_own_tolerance() -> None:
         "unit\tprice: {}",
         "unit/price: {}",
         "q1 price: {}",
+        "q12 price: {}",
         "pricey: {}",
         "unit-price: {}",
         "x.price={}",

@@ -492,8 +492,11 @@ def _descriptors() -> list[str]:
 
 def _running() -> int:
     """Return the number of other threads, without those of jemalloc, which goes on without them after a fork."""
-    tasks = Path("/proc/self/task").glob("*/comm")
-    return sum(task.read_text() != "jemalloc_bg_thd\n" for task in tasks) - 1
+    names = []
+    for task in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # it has ended
+            names.append(task.read_text())
+    return sum(name != "jemalloc_bg_thd\n" for name in names) - 1
 
 
 def _mapped() -> list[str]:

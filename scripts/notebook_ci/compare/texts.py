@@ -21,7 +21,7 @@ _NUMBER = re.compile(
     rf"|{_DIGITS}[eE][-+]{_EXPONENT}|{_DIGITS}))(?=j\b|(?!\w|\.\w))"
 )
 # A name behind a word, or in a row of columns, is only a part of one.
-_BEHIND = r"(?<![\w./%-])(?<![^\W\d]\s)(?<![^\W\d]\d\s)(?<!\s\s){} ?[:=] ?$"
+_BEHIND = r"(?<![\w./%-])(?<![^\W\d]\s)(?<![^\W\d]\d\s)(?<![^\W\d]\d\d\s)(?<!\s\s){} ?[:=] ?$"
 _WHOLE = re.compile(r"[-+]?[0-9]+(\.?)")  # `12.` can end a sentence
 _PADDING = re.compile(r"(?<=\[) +|(?<=, ) +|(?<! ) +(?=\])|(?<=^ ) +$")  # of an array, between its numbers
 
