@@ -147,7 +147,8 @@ class Importer:
         with self._as_in_kernel(), shell.watched(), self._audit.listening():
             try:
                 # A warning may be of the code that imports: here as there, of `__main__`.
-                exec(f"from {module} import {name}" if name else f"import {module}", vars(self._main))  # noqa: S102
+                statement = f"from {module} import {name}" if name else f"import {module}"
+                exec(statement, vars(self._main))  # noqa: S102 - of module names from the notebook's own imports
             except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
                 failed = f"its import failed here: {type(error).__name__}"
         if failed and not (shell.asked or self._arguments.are_used):

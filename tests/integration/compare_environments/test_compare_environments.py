@@ -55,7 +55,7 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
         yield server
 
 
-def test_two_environments(workspace: Workspace, index: IndexServer, channel: Channel, kernel: Path) -> None:  # noqa: F811
+def test_two_environments(workspace: Workspace, index: IndexServer, channel: Channel, kernel: Path) -> None:  # noqa: F811 - a fixture
     """One comparison, which takes long, and what it shows."""
     # Both have what the kernel's environment has, whatever is published meanwhile; its byte-code is in uv's cache.
     listing = "import importlib.metadata as m; [print(f'{each.name}=={each.version}') for each in m.distributions()]"
