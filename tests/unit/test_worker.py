@@ -98,7 +98,7 @@ def test_progress_is_shown_and_other_lines_are_kept_without_secrets(
     masking.hide("MY_TOKEN", "abcdefgh")
     asked.ask(
         "worker.progress('half')\nworker.step('a file was read')\nprint('to stdout')\n"
-        "os.system('echo of a program')\nsys.stderr.write('abcdefgh of http://ann:s3cr3t@host/x?sig=1\\n')"
+        "os.system('echo of a program')\nsys.stderr.write('abcd\\n  efgh of http://ann:s3cr3t@host/x?sig=1\\n')"
     )
     assert asked.shown.getvalue() == "half\n"
     assert asked.steps == ["a file was read"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from notebook_ci.base.errors import NotebookCiError, Problem, Severity
-from notebook_ci.base.masking import masked
+from notebook_ci.base.masking import Lines, masked
 from notebook_ci.base.systems import system
 from notebook_ci.base.texts import LONGEST_PATH, printable
 from notebook_ci.base.typed_json import to_json
@@ -58,9 +58,14 @@ class Console(abc.ABC):
         The problem belongs into the record, too; it is shown only once.
         """
 
-    @abc.abstractmethod
-    def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
+    @contextlib.contextmanager
+    def streaming(self) -> Iterator[Callable[[str], None]]:
         """Show the output of a running foreign program: call the result per line. Show nothing else meanwhile."""
+        lines = Lines(self._write)
+        try:
+            yield lines.add
+        finally:
+            lines.end()
 
     def output(self, text: str) -> None:
         """Show the output of a foreign program. The runner obeys no command in it."""
@@ -128,10 +133,6 @@ class LogConsole(Console):
         self.progress(f"{what} · {': '.join(said)}")
         if details:
             self.output(details)
-
-    @contextlib.contextmanager
-    def streaming(self) -> Iterator[Callable[[str], None]]:
-        yield self._write
 
     def from_root(self, problem: Problem) -> Problem:
         """Return a problem whose file is relative to the root of the repository, as the systems expect it."""

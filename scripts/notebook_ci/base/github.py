@@ -44,7 +44,8 @@ class RunnerConsole(LogConsole):
         token = secrets.token_hex(16)  # between the two lines with it, the runner obeys no command
         self._write(f"::stop-commands::{token}")
         try:
-            yield self._write
+            with super().streaming() as write:
+                yield write
         finally:
             self._write(f"::{token}::")
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from notebook_ci.base.console import Console, Summary, by_rank, headline
@@ -49,10 +49,6 @@ class TerminalConsole(Console):
         else:
             self.annotate([problem])
         self._shown_problems.add(problem)
-
-    @contextlib.contextmanager
-    def streaming(self) -> Iterator[Callable[[str], None]]:
-        yield self._write
 
     def relay(self, line: str) -> None:
         self.progress(line)

@@ -80,7 +80,7 @@ def ask(
         elif line.startswith(STEP):
             on_step(line.removeprefix(STEP))
         else:
-            of_tool.append(without_secrets(masked(line)))
+            of_tool.append(line)
 
     if started:
         process.resume(started)
@@ -89,14 +89,15 @@ def ask(
     done = process.run(
         command, env=env, cwd=cwd, stdin=text, separate=True, on_line=take, timeout=deadline, started=started
     )
+    shown = without_secrets(masked("\n".join(of_tool)))  # at once: tools wrap long lines
     if log and of_tool:
-        log.write_text("\n".join(of_tool) + "\n", encoding="utf-8", errors="backslashreplace")
+        log.write_text(shown + "\n", encoding="utf-8", errors="backslashreplace")
     if done.timed_out:
         raise TooSlow
     try:
         return typed_json.from_json(kind, json.loads(done.stdout))
     except ValueError as error:
-        console.output("\n".join(of_tool[-LINES_SHOWN:]))
+        console.output("\n".join(shown.splitlines()[-LINES_SHOWN:]))
         ended = "ended by a bug of notebook-ci" if done.returncode == EXIT_BUG else how_it_ended(done.returncode)
         hint = "The lines above may say why. If the machine had enough memory, please report them."
         raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import sha256, write
-from notebook_ci.base.masking import Lines, masked
+from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed, Deadline
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.conda.activation import activated
@@ -88,12 +88,10 @@ def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline
         nonlocal left
         left -= len(line) + 1
         if left >= 0:
-            lines.add(line)
+            write_line(line)
 
     with context.console.streaming() as write_line:
-        lines = Lines(write_line)
         ended = process.run(command, env=env, cwd=context.cwd, timeout=deadline, on_line=show)
-        lines.end()
         if left < 0:
             write_line(f"[... {-left} characters are not shown, except the last {LAST_LINES} lines ...]")
             write_line("\n".join(ended.output.splitlines()[-LAST_LINES:]))
