@@ -18,6 +18,7 @@ from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Pr
 from notebook_ci.base.files import bytes_in
 from notebook_ci.base.markdown import count
 from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.typed_json import to_json
 from notebook_ci.base.worker import progress as tell
 from notebook_ci.dvc_pull.faults import FORKS
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -250,7 +251,8 @@ class _Pull:
         result.data_digest = digest.hexdigest()
         result.files, result.bytes = len(listed), sum(each.bytes for each in result.data)
         if listed:
-            Path(self._request.manifest).write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            text = json.dumps(to_json(listed), indent=1, ensure_ascii=False)
+            Path(self._request.manifest).write_text(f"{text}\n", "utf-8")
         checked = "checked" if self._request.verify else "not checked, because `verify` is `false`"
         tell(f"{count(len(listed), 'file')}, {result.bytes:,} bytes, content {checked}")
 
