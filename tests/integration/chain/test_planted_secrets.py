@@ -1,16 +1,25 @@
-"""Of 200 secrets that notebooks, tests and data show in every encoding, nothing is left in what the stages write.
+"""Of 200 secrets that all stages meet, shown in every encoding, nothing is left in what they write.
 
 The 100 tokens of known formats are shown in plain text only: nobody can find an unknown token in base64.
 """
 
 import json
+import os
 import random
+import shutil
 import string
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
+from integration.build_image.images import Repository, record
 from integration.comment_run.pull_request import Driver, PullRequest
+from integration.dvc_pull.repositories import RAW, Checkout, site
+from integration.index_server import IndexServer, make_wheel, serve
+from integration.planted import ENCODERS, as_path, encoded, left
 from integration.suite import Done, Workspace, notebook, parameters
+from notebook_ci.build_image.model import LABEL_PREFIX
+from servers.docker import Engine, import_base
 from servers.github_api import GitHubRestApi
 
 CHANCE = random.Random(5)  # noqa: S311 - not for secrets
@@ -29,15 +38,6 @@ FORMATS = [
 ]
 # A value whose variable does not look like a credential: only `secret-parameters` says that it is one.
 PHRASE = "correct-horse/battery&staple+9"
-ENCODERS = """
-import base64, html, json, textwrap, urllib.parse
-def encoded(value):
-    data = value.encode()
-    b64 = base64.b64encode(b"user:" + data * 4).decode()
-    yield from (value, base64.b64encode(data).decode(), urllib.parse.quote(value, safe=""), json.dumps(value))
-    yield from (html.escape(value), data.hex(), data.hex().upper(), value[::-1], repr(value))
-    yield from ("\\n".join(textwrap.wrap(b64, 64)), "\\n".join(textwrap.wrap(b64, 76)), value[:9] + "\\n" + value[9:])
-"""
 ENCODE = f"""{ENCODERS}
 import os, sys
 from IPython.display import HTML, JSON, Markdown, display
@@ -77,11 +77,82 @@ print(dict(os.environ))
 FAIL = "raise RuntimeError(' '.join(text for value in known[:20] for text in encoded(value)))"
 
 
+# What a build shows. The image has only the files and labels of its last stage.
+DOCKERFILE = """\
+FROM {base} AS shows
+COPY shown /
+RUN cat /shown{then}
+FROM scratch
+COPY --from=shows /etc/debian_version /
+"""
+VALUES = list(KNOWN.values())
+
+
 def told(done: Done) -> dict[str, str]:
     return {"log": done.log, "summary": done.summary, "outputs": repr(done.outputs)}
 
 
-def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path, api: GitHubRestApi, driver: Driver) -> None:
+def set_up(workspace: Workspace, environ: Mapping[str, str]) -> list[Done]:
+    """Run setup-env, with secrets in the addresses of an index, of a package, and of one that does not exist."""
+    wheels = workspace.base / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "ipykernel")
+    package = f"nbone @ {{}}/files/{make_wheel(wheels, 'nbone').name}\n"
+    with serve(IndexServer(wheels)) as index:
+        (workspace.base / "pip.conf").write_text(f"[global]\nindex-url = {index.url(login=f'team:{FORMATS[0]}')}\n")
+        workspace.write("missing.txt", package.format(index.url(f"/{as_path(*VALUES[:2])}")))
+        login = f"team:{VALUES[2]}"
+        workspace.write("requirements.txt", "ipykernel\n" + package.format(index.url("", quote(login, safe=":"))))
+        own = {"PIP_CONFIG_FILE": str(workspace.base / "pip.conf"), "UV_CACHE_DIR": str(workspace.base / "uv")}
+        none = dict.fromkeys(("UV_DEFAULT_INDEX", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"))
+        steps = [
+            workspace.run("setup-env", inputs, environ={**environ, **none, **own})
+            for inputs in ({}, {"requirements": "missing.txt", "slug": "missing"})
+        ]
+        assert [done.code for done in steps] == [0, 3], [done.log for done in steps]
+        assert index.logins == {f"team:{FORMATS[0]}", login}
+    return steps
+
+
+def pull(checkout: Checkout, environ: Mapping[str, str]) -> list[Done]:
+    """Run dvc-pull, with secrets in the path of the remote and the name of a file; then again, with a file lost."""
+    workspace, store = checkout.workspace, f"remotes/{as_path(*VALUES[3:5])}"
+    (workspace.base / store).parent.mkdir(parents=True)
+    checkout.store.rename(workspace.base / store)
+    checkout.remote(f"../../{store}")
+    data = workspace.folder / "data" / "raw.csv.dvc"
+    data.write_text(data.read_text().replace("path: raw.csv", f"path: {FORMATS[1]}.csv"))
+    steps = [workspace.run("dvc-pull", {"targets": "data/raw.csv.dvc"}, environ=environ)]
+    shutil.rmtree(checkout.cache)
+    checkout.object(RAW, workspace.base / store).unlink()
+    steps.append(workspace.run("dvc-pull", {"slug": "lost"}, environ=environ))
+    assert [done.code for done in steps] == [0, 1], [done.log for done in steps]
+    return steps
+
+
+def build(workspace: Workspace, engine: Engine, environ: Mapping[str, str]) -> tuple[list[Done], str]:
+    """Run build-image, with secrets in the address of the repository, and in what steps print. Return the image, too.
+
+    BuildKit puts a number and a time before each line that steps print; the classic builder does not.
+    """
+    repository = Repository(workspace, engine)
+    address = f"https://team:{quote(VALUES[5], safe='')}@example.com/{as_path(VALUES[6])}/study.git"
+    repository.git("remote", "set-url", "origin", address)
+    image = f"planted-{os.getpid()}"
+    steps = [
+        repository.build({**environ, "DOCKER_BUILDKIT": number}, image=image, tags="1", dockerfile=name, slug=name)
+        for number, name in (("1", "Dockerfile"), ("0", "fails.Dockerfile"))
+    ]
+    assert [done.code for done in steps] == [0, 1], [done.log for done in steps]
+    assert f'{LABEL_PREFIX}source": "https://example.com/' in json.dumps(record(steps[0]))
+    asked = (("image", "inspect"), ("history", "--no-trunc"))
+    return steps, "\n".join(engine.run(*command, f"{image}:1") for command in asked)
+
+
+def test_200_secrets_leave_nothing(
+    checkout: Checkout, kernel: Path, engine: Engine, api: GitHubRestApi, driver: Driver
+) -> None:
+    workspace = checkout.workspace
     halves = [[value[:8], value[8:]] for value in FORMATS]
     shown = f"for first, second in json.loads({json.dumps(json.dumps(halves))}):\n    print(first + second)\n"
     cells = [ENCODE, *(SHOW.format(number) for number in range(5)), shown]
@@ -92,19 +163,23 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path, api: GitH
     )
     workspace.write("tests/test_tells.py", TESTS)
     workspace.write("suite.json", json.dumps(SUITE))
-    workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *list(KNOWN.values())[:8], PHRASE]) + "\n")
+    workspace.write("shown", "\n".join(text for value in VALUES[5:8] for text in encoded(value)))
+    for name, then in (("Dockerfile", ""), ("fails.Dockerfile", "; false")):
+        workspace.write(name, DOCKERFILE.format(base=import_base(engine), then=then))
+    workspace.write("data.csv", "a\n" + "\n".join([*FORMATS[::10], *VALUES[:8], PHRASE]) + "\n")
     toml = f'[log-run]\ntracking-uri = "sqlite:///{workspace.folder}/mlflow.db"\n[test-notebook]\npython = "{kernel}"\n'
     toml += 'pytest-args = "-p no:cacheprovider"\n'
     workspace.write("notebook-ci.toml", f'{toml}[validate-data]\ndata = "data.csv"\nsuite = "suite.json"\n')
-    sources = {path for path in workspace.folder.rglob("*") if path.is_file()}
     given = {"secret_parameters": "phrase: STUDY_PHRASE", "pass_env": "TEAM_*", "html": "true", "log_outputs": "true"}
     environ = {**KNOWN, "STUDY_PHRASE": PHRASE}
-    steps = [
-        workspace.execute(kernel, environ, **given),
-        workspace.run("test-notebook", {"pass-env": "TEAM_*\nSTUDY_*"}, environ=environ),
-        workspace.run("pipeline", {"stages": "validate-data\nlog-run\nreport-run"}, environ=environ),
-    ]
-    assert [done.code for done in steps] == [1, 1, 1], [done.log[-3000:] for done in steps]
+    steps = [*set_up(workspace, environ), *pull(checkout, {**environ, **site(workspace)})]
+    sources = {path for path in workspace.folder.rglob("*") if path.is_file()}
+    executed = workspace.execute(kernel, environ, **given)
+    tested = workspace.run("test-notebook", {"pass-env": "TEAM_*\nSTUDY_*"}, environ=environ)
+    built, image = build(workspace, engine, environ)
+    reported = workspace.run("pipeline", {"stages": "validate-data\nlog-run\nreport-run"}, environ=environ)
+    steps += [executed, tested, *built, reported]
+    assert [done.code for done in steps] == [0, 3, 0, 1, 1, 1, 0, 1, 1], [done.log[-3000:] for done in steps]
     of_run = {"run-dir": str(workspace.runner_temp / "notebook-ci"), "result": "failure"}
     steps.append(PullRequest(workspace, api, driver).run(1, environ=environ, **of_run))
     (comment,) = api.by("github-actions[bot]")
@@ -112,10 +187,13 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path, api: GitH
     # What is uploaded: MLflow's files are in the workspace. Copies are searched once.
     paths = [path for root in (workspace.folder, workspace.runner_temp) for path in root.rglob("*") if path.is_file()]
     files = {path.read_bytes(): str(path) for path in paths if path not in sources}
-    files |= {comment.encode(): "comment"}
+    files |= {comment.encode(): "comment", image.encode(): "image"}
     files |= {text.encode(): name for done in steps for name, text in told(done).items()}
     written = {path.name: path.read_bytes() for path in paths if path not in sources}
     assert {
+        "install.log",
+        "environment.json",
+        "files.json",
         "report.html",
         "junit.xml",
         "shows.html",
@@ -123,19 +201,11 @@ def test_200_secrets_leave_nothing(workspace: Workspace, kernel: Path, api: GitH
         "log-run.json",
         "validate-data.json",
     } <= written.keys()
-    assert "✓ shows.ipynb" in steps[0].log, "it failed where it should, and nowhere before"
-    assert steps[1].outputs["failed"] == "2"
+    assert "✓ shows.ipynb" in executed.log, "it failed where it should, and nowhere before"
+    assert tested.outputs["failed"] == "2"
     assert written["validate-data.json"].count(b"***") > 10
-    encoders: dict[str, Any] = {}
-    exec(ENCODERS, encoders)  # noqa: S102 - as the notebook does
-    planted = {text for value in environ.values() for text in encoders["encoded"](value)} | {*FORMATS, PHRASE[:12]}
     # In two streams, HTML and Markdown, and twice in JSON.
     assert written["shows.ipynb"].count(b"***") > 100 * 12 * 5
     assert written["fails.ipynb"].count(b"***") > 20 * 12
-    left: dict[str, list[str]] = {}
-    for data, name in files.items():
-        for compact in {data, data.replace(b"\\n", b"\n")}:
-            for text in planted:
-                if text.encode() in compact:
-                    left.setdefault(name, []).append(text)
-    assert {name: found[:3] for name, found in left.items()} == {}
+    planted = {text for value in environ.values() for text in encoded(value)} | {*FORMATS, PHRASE[:12]}
+    assert {name: found[:3] for name, found in left(files, planted).items()} == {}
