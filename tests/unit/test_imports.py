@@ -205,7 +205,7 @@ def test_a_cell_that_may_fail_ends_the_walk_before_it() -> None:
 @pytest.mark.parametrize(
     ("source", "first", "later", "shown"),
     [
-        ("import a\n%matplotlib inline\nimport b", ("a",), {"b", "z"}, "%matplotlib inline"),
+        ("import a\n%matplotlib notebook\nimport b", ("a",), {"b", "z"}, "%matplotlib notebook"),
         ("%pip install a\nimport b", (), {"b", "z"}, "%pip install a"),
         ("import a\n!pip install \\\n  b\nimport c", ("a",), {"c", "z"}, "!pip install \\"),
         ("import a\n?a\nimport b", ("a",), {"b", "z"}, "?a"),
@@ -228,6 +228,25 @@ def test_ipython_ends_the_walk(source: str, first: tuple[str, ...], later: set[s
     assert set(found.later) == later
     unread = "comes in or after cell 1, which cannot be parsed as Python"
     assert set(found.later.values()) == {f"comes after `{shown}` in cell 1" if shown else unread}
+
+
+@pytest.mark.parametrize(
+    ("cells", "first", "inline"),
+    [
+        (["import a\n%matplotlib inline\nimport b"], ("a", "matplotlib.pyplot", "b"), True),
+        (["import a", "%matplotlib  inline \n", "import b\nrun()"], ("a", "matplotlib.pyplot", "b"), True),
+        (["import a\nrun()\n%matplotlib inline\nimport b"], ("a",), True),
+        (["import a\nrun()", "%matplotlib inline\nimport b"], ("a",), False),
+        (["import a\n%matplotlib inline  # plots\nimport b"], ("a",), False),
+        (["import a\nif a:\n    %matplotlib inline\nimport b"], (), False),
+        (["import a\nx = '''\n%matplotlib inline\n'''\nimport b"], ("a", "b"), True),
+    ],
+)
+def test_a_command_that_changes_settings_of_matplotlib_alone(
+    cells: list[str], first: tuple[str, ...], *, inline: bool
+) -> None:
+    found = of(*cells)
+    assert (found.first, found.inline) == (first, inline)
 
 
 def test_percent_signs_in_python_are_no_magic() -> None:

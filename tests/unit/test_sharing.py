@@ -3,11 +3,14 @@ from collections import Counter
 
 import pytest
 
-from kernel_server.client.sharing import Wish, reasons, shared, useful
+from kernel_server.client.sharing import Group, Wish, reasons, shared, useful
 
 
 def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
-    return {place: Wish("folder", tuple(text.split()), frozenset(shadowed.split())) for place, text in enumerate(lists)}
+    return {
+        place: Wish(Group("folder"), tuple(text.split()), frozenset(shadowed.split()))
+        for place, text in enumerate(lists)
+    }
 
 
 def paths(*lists: str, refused: str = "", shadowed: str = "") -> list[str]:
@@ -69,7 +72,7 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
         given = {}
         for place, modules in enumerate(lists):
             each_after_its_module = [name for module in modules for name in (module.partition(":")[0], module)]
-            given[place] = Wish("folder", tuple(dict.fromkeys(each_after_its_module)))
+            given[place] = Wish(Group("folder"), tuple(dict.fromkeys(each_after_its_module)))
         found = shared(given, ["noisy"])
         for place, path in found.items():
             own = given[place].modules
@@ -107,5 +110,5 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
 def test_why_an_import_was_not_made_before(
     modules: str, planned: str, made: str, refused: dict[str, str], expected: dict[str, str]
 ) -> None:
-    wish = Wish("folder", tuple(modules.split()))
+    wish = Wish(Group("folder"), tuple(modules.split()))
     assert reasons(wish, tuple(planned.split()), tuple(made.split()), refused) == expected

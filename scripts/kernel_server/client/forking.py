@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from kernel_server.client.sharing import Group
+
 SERVER = Path(__file__).resolve().parents[1] / "inside" / "start.py"
 READY = "-ready"  # the same as in the server
 CHANGED = "packages or files changed: "  # the same as in the server
@@ -156,12 +158,14 @@ class KernelServer:
             connection.close()
             raise
 
-    def grow(self, modules: Sequence[str], cwd: str, listener: socket.socket) -> socket.socket:
+    def grow(self, modules: Sequence[str], group: Group, listener: socket.socket) -> socket.socket:
         """Ask for another server that imports `modules` and listens on `listener`; raise NotForkedError if this fails.
 
         Returns a connection on which that server reports its progress. The server ends when it is closed.
         """
-        return self._ask({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
+        return self._ask(
+            {"preload": list(modules), "cwd": _raw(group.folder), "inline": group.inline}, [listener.fileno()]
+        )
 
     def _ask(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
         text = json.dumps(request).encode("ascii")

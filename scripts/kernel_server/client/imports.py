@@ -5,7 +5,7 @@ what a notebook does (a library reads `os.environ` when it is imported); one too
 kinds of statement count as harmless, and all others end the search. Nothing is run or imported here.
 
 The compiler sees what IPython makes of a cell (`IPython.core.inputtransformer2`, 8.12): a cell that is valid Python is
-not changed, except for `_ipython_alone_breaks`.
+not changed, except for `_ipython_alone_breaks`. Of IPython's own commands, only `%matplotlib inline` is known here.
 """
 
 import ast
@@ -25,6 +25,10 @@ _LONGEST_SHOWN = 60
 # command that swallows the next line.
 _ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
 
+# It imports `matplotlib.pyplot` and changes settings of Matplotlib, nothing else (`IPython.core.pylabtools`).
+_inline = re.compile(r"^%matplotlib[ \t]+inline[ \t]*$", re.MULTILINE)
+_IMPORT_OF_INLINE = "import matplotlib.pyplot"
+
 _ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
 
 
@@ -36,6 +40,7 @@ class Imports:
     # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "comes
     # after `os.environ['X'] = '1'` in cell 2". Imports in functions, and for type checkers, are left out.
     later: Mapping[str, str]
+    inline: bool = False  # `%matplotlib inline` may come before some of `first`
 
 
 def of(document: Document) -> Imports:
@@ -45,14 +50,16 @@ def of(document: Document) -> Imports:
     """
     cells = [cell for cell in document.cells if imports.runs(cell)] if is_python(document) else []
     first: dict[str, None] = {}
+    inline = False
     for at, cell in enumerate(cells):
+        inline = inline or bool(_inline.search(cell.source))
         statements, reason = _beginning(cell)
         for statement in statements:
             first.update(dict.fromkeys(_entries(statement)))
         if reason:
             late = [module for later in cells[at:] for module in _modules(later) if module not in first]
-            return Imports(tuple(first), dict.fromkeys(late, f"comes {reason}"))
-    return Imports(tuple(first), {})
+            return Imports(tuple(first), dict.fromkeys(late, f"comes {reason}"), inline)
+    return Imports(tuple(first), {}, inline)
 
 
 def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
@@ -60,7 +67,7 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     number = cell.index + 1
     if imports.MAY_FAIL in cell.tags:
         return [], f"in or after cell {number}, which may fail (it is tagged `{imports.MAY_FAIL}`)"
-    source, reason = cell.source, ""
+    source, reason = _inline.sub(_IMPORT_OF_INLINE, cell.source), ""
     statements, lines = _parsed(source), split_lines(source)
     command = next((at for at, line in enumerate(lines) if _is_command(line)), None)
     if statements is None and command is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kernel_server.client import imports
 from kernel_server.client.forking import KernelServer, NotForkedError, listening
-from kernel_server.client.sharing import Modules, Wish, reasons, shared, useful
+from kernel_server.client.sharing import Group, Modules, Wish, reasons, shared, useful
 from notebook_ci.notebooks.document import Document
 
 READ_BYTES = 65536
@@ -23,7 +23,7 @@ IMPORT_SECONDS = 20.0
 
 @dataclass(eq=False)
 class _Branch:
-    folder: str  # of its notebooks
+    group: Group  # its notebooks
     modules: Modules
     parent: "_Branch | None"  # the server that it was forked from
     server: KernelServer
@@ -64,13 +64,13 @@ class Servers:
         self._limits = limits
         self._named = modules
         self._wishes = _wishes(documents if first else (), modules)
-        self._refused: dict[str, dict[str, str]] = {}
+        self._refused: dict[Group, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
         self._branches: list[_Branch] = []
         self._used: dict[int, _Branch] = {}
         self._count = 0
-        for name in {wish.folder for wish in self._wishes.values()}:
-            self._plan(name)
+        for group in {wish.group for wish in self._wishes.values()}:
+            self._plan(group)
 
     # --- Called by the conductor
 
@@ -104,8 +104,8 @@ class Servers:
         modules = used.modules if used and has_imports else ()
         if not wish:
             return modules, {}
-        why = reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.folder, {}))
-        for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
+        why = reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.group, {}))
+        for branch in [each for each in reversed(self._branches) if each.group == wish.group]:
             if not self._is_needed(branch):
                 self._end(branch)
         return modules, {**wish.later, **why}
@@ -149,13 +149,13 @@ class Servers:
 
     # --- Growing
 
-    def _paths_in(self, folder: str) -> list[Modules]:
-        return [self._paths[index] for index, wish in self._wishes.items() if wish.folder == folder]
+    def _paths_of(self, group: Group) -> list[Modules]:
+        return [self._paths[index] for index, wish in self._wishes.items() if wish.group == group]
 
-    def _plan(self, folder: str) -> None:
-        """Decide again what is imported for the notebooks of a folder."""
-        wishes = {index: wish for index, wish in self._wishes.items() if wish.folder == folder}
-        refused = self._refused.get(folder, {})
+    def _plan(self, group: Group) -> None:
+        """Decide again what is imported for the notebooks of a group."""
+        wishes = {index: wish for index, wish in self._wishes.items() if wish.group == group}
+        refused = self._refused.get(group, {})
         if self._named is None:
             self._paths |= shared(wishes, refused)
         else:
@@ -165,22 +165,22 @@ class Servers:
         """Return the server that has done most of a notebook's imports, and no others. Start a better one if useful."""
         if index not in self._paths:
             return None
-        folder, path = self._wishes[index].folder, self._paths[index]
+        group, path = self._wishes[index].group, self._paths[index]
         fitting = [
             branch
             for branch in self._branches
-            if branch.folder == folder and not branch.is_failed and set(branch.modules) <= set(path)
+            if branch.group == group and not branch.is_failed and set(branch.modules) <= set(path)
         ]
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
         there = set(best.modules if best else ())
-        paths = Counter(self._paths_in(folder))
+        paths = Counter(self._paths_of(group))
         candidates = useful(paths) if self._named is None else set(paths)
         better = [each for each in candidates if path[: len(each)] == each and there < set(each)]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
-        return self._grow(folder, min(better, key=len), best) or best
+        return self._grow(group, min(better, key=len), best) or best
 
-    def _grow(self, folder: str, modules: Modules, parent: _Branch | None) -> _Branch | None:
+    def _grow(self, group: Group, modules: Modules, parent: _Branch | None) -> _Branch | None:
         source = parent.server if parent else self._first
         if source is None:
             return None
@@ -192,11 +192,11 @@ class Servers:
         except NotForkedError:
             return None
         try:
-            connection = source.grow([each for each in modules if each not in known], folder, listener)
+            connection = source.grow([each for each in modules if each not in known], group, listener)
         except NotForkedError:
             listener.close()
             return None
-        branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
+        branch = _Branch(group, modules, parent, KernelServer(address), listener, connection)
         self._branches.append(branch)
         return branch
 
@@ -219,9 +219,9 @@ class Servers:
             return
         known = branch.parent.modules if branch.parent else ()
         names = [branch.imports] if branch.imports else [each for each in branch.modules if each not in known]
-        self._refused.setdefault(branch.folder, {}).update(dict.fromkeys(names, why))
+        self._refused.setdefault(branch.group, {}).update(dict.fromkeys(names, why))
         self._replace(branch)
-        self._plan(branch.folder)
+        self._plan(branch.group)
 
     def _replace(self, branch: _Branch) -> None:
         """Let a server without imports serve those who wait for this one."""
@@ -229,7 +229,7 @@ class Servers:
         branch.is_ready, branch.is_failed, branch.text = False, True, b""
         try:
             if self._first:
-                branch.connection = self._first.grow([], branch.folder, branch.listener)
+                branch.connection = self._first.grow([], branch.group, branch.listener)
                 return
         except NotForkedError:
             pass
@@ -239,7 +239,7 @@ class Servers:
         """Return whether a server is used, or may be."""
         if branch in self._used.values() or any(each.parent is branch for each in self._branches):
             return True
-        paths = self._paths_in(branch.folder)
+        paths = self._paths_of(branch.group)
         return not branch.is_failed and any(set(branch.modules) <= set(path) for path in paths)
 
     def _end(self, branch: _Branch) -> None:
@@ -280,10 +280,10 @@ def _wishes(documents: Sequence[Document | None], modules: Sequence[str] | None)
             continue
         folder = document.path.resolve().parent
         if modules is not None:
-            wishes[index] = Wish(str(folder), tuple(modules))
+            wishes[index] = Wish(Group(str(folder)), tuple(modules))
             continue
         if folder not in names:
             names[folder] = frozenset(path.name.partition(".")[0] for path in folder.iterdir())
         found = imports.of(document)
-        wishes[index] = Wish(str(folder), found.first, names[folder], found.later)
+        wishes[index] = Wish(Group(str(folder), found.inline), found.first, names[folder], found.later)
     return wishes

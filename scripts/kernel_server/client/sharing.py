@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Modules = tuple[str, ...]
 
@@ -17,9 +18,16 @@ Modules = tuple[str, ...]
 STANDARD = sys.stdlib_module_names - {"distutils"}
 
 
+class Group(NamedTuple):
+    """Notebooks that may share servers."""
+
+    folder: str
+    inline: bool = False  # they may run `%matplotlib inline` before their imports
+
+
 @dataclass(frozen=True)
 class Wish:
-    folder: str
+    group: Group
     modules: Modules  # in order: `a.b`, and for `from a.b import c` also `a.b:c` after it
     shadowed: frozenset[str] = frozenset()  # files and folders next to it, which come before the standard library
     later: Mapping[str, str] = field(default_factory=dict)  # its other imports -> why they come too late
@@ -28,7 +36,7 @@ class Wish:
 def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
     """Return what servers import for each notebook, the most shared first.
 
-    `wishes` are those of notebooks in one folder; `refused` modules cannot be imported in advance.
+    `wishes` are those of a group; `refused` modules cannot be imported in advance.
     """
     kept = {index: _until_other(wish, set(wish.modules).difference(refused)) for index, wish in wishes.items()}
     while True:

@@ -47,6 +47,7 @@ DONE_ONCE = {
 }
 # urllib3 looks whether there is IPv6. If a socket stays open, `_State` sees it.
 ANY_PORT = ((("::1", 0),), (("127.0.0.1", 0),))
+MATPLOTLIB = re.compile(r"(matplotlib|mpl_toolkits)\b")
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 OWN_REFERENCES = 2  # to a stand-in: its holder's, and that of the function that counts
 # The types of most names in modules.
@@ -115,7 +116,8 @@ def wait_for(child: int, seconds: float) -> int | None:
 class Importer:
     """Imports modules like a kernel, one after the other, until one is refused.
 
-    `is_installed`, `real_path` and `names_of` are functions of `server.py`.
+    `is_installed`, `real_path` and `names_of` are functions of `server.py`. `inline`: the notebooks may run
+    `%matplotlib inline` before these imports, which changes settings that other packages may read.
     """
 
     def __init__(
@@ -124,8 +126,11 @@ class Importer:
         is_installed: Callable[[str], bool],
         real_path: Callable[[str], str],
         names_of: Callable[[Any], dict[str, Any]],
+        *,
+        inline: bool,
     ) -> None:
         self._kernel = kernel
+        self._inline = inline
         self._is_installed = is_installed
         self._names_of = names_of
         self._filters = kernel.filters
@@ -234,9 +239,19 @@ class Importer:
             file = names.get("__file__")
             if file and not self._is_installed(file):
                 return f"{name.partition('.')[0]} is not from the installed environment"
+            if self._inline and not MATPLOTLIB.match(name) and any(map(_is_of_matplotlib, names.values())):
+                return "it uses Matplotlib, and `%matplotlib inline` comes before it"
             if not name.startswith("numpy.random") and _has_random(names):
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
+
+
+def _is_of_matplotlib(value: Any) -> bool:
+    kind = type(value)  # not `isinstance`, which asks a proxy for what it stands for
+    if issubclass(kind, types.ModuleType):
+        return bool(MATPLOTLIB.match(vars(value).get("__name__", "")))
+    owner = value.__module__ if issubclass(kind, (type, types.FunctionType)) else kind.__module__
+    return isinstance(owner, str) and bool(MATPLOTLIB.match(owner))
 
 
 def _set_filters(filters: list[Any]) -> None:

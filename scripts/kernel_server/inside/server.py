@@ -196,7 +196,7 @@ def grow(client: socket.socket, request: Request, listener: socket.socket, impor
             os.dup2(printed.fileno(), 2)
         items = request["preload"]
         if items and importer is None:
-            importer = new_importer(folder)
+            importer = new_importer(folder, inline=request["inline"])
         thresholds = gc.get_threshold()
         gc.set_threshold(NEVER)  # imports create no garbage; not disabled, because a module may do this
         refusal = refused(client, items, importer)
@@ -224,10 +224,10 @@ def refused(client: socket.socket, items: list[str], importer: Any) -> str:
     return ""
 
 
-def new_importer(folder: Path) -> Any:
+def new_importer(folder: Path, *, inline: bool) -> Any:
     importing = beside("importing")
     kernel = importing.probe(folder)
-    return importing.Importer(kernel, is_installed, real_path, names_of) if kernel else None
+    return importing.Importer(kernel, is_installed, real_path, names_of, inline=inline) if kernel else None
 
 
 @lru_cache(maxsize=None)

@@ -261,11 +261,18 @@ sys.path.insert(0, str(folder))
 os.chdir(folder.parent)
 printed, shown = open(folder / "printed", "w"), os.dup(1)
 os.dup2(printed.fileno(), 1)
-importer = importing.Importer(importing.probe(folder), lambda _: True, os.path.realpath, vars)
+inline = sys.argv[4] == "inline"
+importer = importing.Importer(importing.probe(folder), lambda _: True, os.path.realpath, vars, inline=inline)
 refusal = importer.refusal("module_of_test")
 os.write(shown, refusal.encode())
 os._exit(0)
 """
+
+
+def refusal(runs: dict[str, Run], folder: Path, source: str, inline: str = "") -> str:
+    """Return why a server refuses to import a module; empty if it does not."""
+    command = [runs[BASE].python, "-c", IMPORT, ROOT / "scripts" / "kernel_server" / "inside", folder, source, inline]
+    return subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
 
 
 @pytest.mark.parametrize(
@@ -283,9 +290,31 @@ os._exit(0)
 def test_random_numbers_that_forks_would_share(
     runs: dict[str, Run], tmp_path: Path, source: str, expected: str
 ) -> None:
-    command = [runs[BASE].python, "-c", IMPORT, ROOT / "scripts" / "kernel_server" / "inside", tmp_path, source]
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True, timeout=60)
-    assert done.stdout == expected
+    assert refusal(runs, tmp_path, source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import matplotlib as mpl",
+        "from matplotlib import rcParams\nSIZE = rcParams['figure.figsize']",
+        "from matplotlib.pyplot import plot",
+        "from mpl_toolkits.mplot3d import Axes3D",
+        "import matplotlib\nMAP = matplotlib.colormaps['viridis']\ndel matplotlib",
+    ],
+)
+def test_what_may_read_settings_comes_after_the_command_that_changes_them(
+    runs: dict[str, Run], tmp_path: Path, source: str
+) -> None:
+    why = "it uses Matplotlib, and `%matplotlib inline` comes before it"
+    assert refusal(runs, tmp_path, source, "inline") == why
+    assert refusal(runs, tmp_path, source) == ""
+
+
+def test_a_command_for_plots_does_not_end_the_list(runs: dict[str, Run]) -> None:
+    preloaded = {name: set(found) for name, found in runs["preload"].preloaded.items() if "matplotlib-inline-" in name}
+    assert any("matplotlib.pyplot" in found for found in preloaded.values())
+    assert not any("seaborn" in found for found in preloaded.values())
 
 
 def test_only_notebooks_that_exist_are_named_as_failing() -> None:
