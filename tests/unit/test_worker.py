@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.github import RunnerConsole
 from notebook_ci.base.process import Deadline
 from notebook_ci.base.spellings import Known
-from notebook_ci.base.worker import Reply, TooSlow, ask, start
+from notebook_ci.base.worker import Reply, TooSlow, ask, waiting
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 WORKER = """\
@@ -61,8 +62,8 @@ class Asked:
         script.write_text(WORKER.format(scripts=str(SCRIPTS), tests=str(Path(__file__).parents[1]), body=text))
         return [sys.executable, "-I", "-u", script]
 
-    def start(self, body: str) -> "subprocess.Popen[str]":
-        return start(self.command(body), env=os.environ, cwd=self.folder)
+    def waiting(self, body: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+        return waiting(self.command(body), env=os.environ, cwd=self.folder)
 
     def ask(self, body: str, seconds: float = 60, started: "subprocess.Popen[str] | None" = None) -> Answer:
         return ask(
@@ -154,18 +155,24 @@ def test_a_thread_that_hangs_does_not_hold_the_worker(asked: Asked) -> None:
 
 def test_a_worker_that_was_started_ahead_and_stopped_meanwhile(asked: Asked) -> None:
     body = "answer.items = question.items[1:]"
-    started = asked.start(body)
-    assert started.poll() is None
-    os.kill(started.pid, signal.SIGSTOP)
-    assert asked.ask(body, started=started).items == [Item(name="b", line=2)]
+    with asked.waiting(body) as started:
+        assert started.poll() is None
+        os.kill(started.pid, signal.SIGSTOP)
+        assert asked.ask(body, started=started).items == [Item(name="b", line=2)]
     assert started.returncode == 0
     assert (asked.folder / "log").read_text() == "loaded\n"
 
 
 def test_a_worker_that_was_started_for_nothing_or_cannot_start(asked: Asked) -> None:
-    started = asked.start("open('worked', 'w')")
-    assert started.communicate() == ("", "loaded\n")
+    with asked.waiting("open('worked', 'w')") as started:
+        assert started.communicate() == ("", "loaded\n")
     assert started.returncode == 0
     assert not (asked.folder / "worked").exists()
-    with start(["false"], env=os.environ, cwd=asked.folder) as ended:
+    with waiting(["false"], env=os.environ, cwd=asked.folder) as ended:
         assert ended.wait() == 1
+
+
+def test_a_worker_that_waits_is_ended_even_if_it_was_stopped(asked: Asked) -> None:
+    with asked.waiting("pass") as started:
+        os.kill(started.pid, signal.SIGSTOP)
+    assert started.returncode == -signal.SIGKILL

@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -97,9 +98,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
     # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
-    # Imports what takes long, before the chain says whether and with which inputs the stage runs. Returns its worker if
+    # Imports what takes long, before the chain says whether and with which inputs the stage runs. Yields its worker if
     # that waits, too.
-    ahead: Callable[[Mapping[str, str]], "subprocess.Popen[str] | None"] | None = None
+    ahead: Callable[[Mapping[str, str]], AbstractContextManager["subprocess.Popen[str] | None"]] | None = None
     # The records that its summary is about (its own, unless it speaks for a whole run), and those of which it shows
     # details: steps before have not.
     in_summary: Callable[[StageRecord, RunDirectory], tuple[Sequence[Record], Sequence[Record]]] = lambda record, _: (
@@ -112,14 +113,22 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return {**self.outputs, **COMMON_OUTPUTS}
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        if not (AHEAD in argv and self.ahead):
+            return self._with(None, argv, environ, stdin, console)
+        with self.ahead(environ) as worker:
+            given = stdin.read()  # nothing: the chain does not need this stage
+            return self._with(worker, argv, environ, io.StringIO(given), console) if given else 0
+
+    def _with(
+        self,
+        worker: "subprocess.Popen[str] | None",
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        stdin: TextIO,
+        console: Console,
+    ) -> int:
         """Run the stage. Errors raised here happened before the record was opened, or while it was written."""
         workspace = Workspace(Path.cwd(), environ)
-        worker = None
-        if AHEAD in argv and self.ahead:
-            worker = self.ahead(environ)
-            stdin = io.StringIO(stdin.read())
-            if not stdin.getvalue():
-                return 0  # the chain does not need this stage
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
         inputs, workspace = load(self.inputs, self.name, argv, stdin, workspace)
@@ -223,12 +232,14 @@ def later(module: str) -> Callable[..., None]:
     return lambda *arguments: import_module(module).run(*arguments)
 
 
-def imports(*modules: str) -> Callable[..., None]:
-    """Return a function that imports modules which need the tool environment."""
+def imports(*modules: str) -> Callable[..., AbstractContextManager[None]]:
+    """Return `Stage.ahead` that imports modules which need the tool environment."""
 
-    def load(*_: object) -> None:
+    @contextlib.contextmanager
+    def load(*_: object) -> Iterator[None]:
         for module in modules:
             import_module(module)
+        yield
 
     return load
 

@@ -6,13 +6,14 @@ standard error that begin with `PROGRESS` are for the user; those that begin wit
 when it begins to load its libraries: it may be started before the request is known.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -67,7 +68,7 @@ def ask(
     log: Path | None = None,
     started: "subprocess.Popen[str] | None" = None,
 ) -> AnyReply:
-    """Run a worker, unless `start` has returned it, and return its reply.
+    """Run a worker, unless `waiting` has yielded it, and return its reply.
 
     `tool` is the subject of messages, `log` the file for what the tool prints. Raises TooSlow after the deadline, and
     SurroundingsError if the worker ends without a reply; its last lines are shown.
@@ -103,12 +104,16 @@ def ask(
         raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error
 
 
-def start(command: Sequence[Argument], *, env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[str]":
-    """Start a worker before its request is known. Returns when it loads its libraries, or has ended."""
-    started = process.start(command, env=env, cwd=cwd, takes_input=True, separate=True)
-    if started.stdout:
-        started.stdout.readline()
-    return started
+@contextlib.contextmanager
+def waiting(command: Sequence[Argument], *, env: Mapping[str, str], cwd: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Start a worker before its request is known. Yields it when it loads its libraries, or has ended."""
+    with process.start(command, env=env, cwd=cwd, takes_input=True, separate=True) as started:
+        try:
+            if started.stdout:
+                started.stdout.readline()
+            yield started
+        finally:
+            started.kill()  # unless `ask` has ended it
 
 
 def serve(

@@ -1,8 +1,9 @@
 """Starts the worker, limits its time, and reads its answer."""
 
+import contextlib
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from notebook_ci.base import isolation, worker
@@ -40,15 +41,16 @@ SETTINGS = {
 _FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
 
 
-def start_worker(environ: Mapping[str, str]) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def waiting_worker(environ: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """Start the worker before notebooks run, which could change our modules: no more of them are imported.
 
     Tells the chain, by a line, when nobody else of the same user can look into this process or the worker.
     """
-    started = worker.start([*COMMAND, FOR_DATABASES], env=_environment(environ), cwd=WORKER.parent)
-    guard_imports()
-    print(flush=True)
-    return started
+    with worker.waiting([*COMMAND, FOR_DATABASES], env=_environment(environ), cwd=WORKER.parent) as started:
+        guard_imports()
+        print(flush=True)
+        yield started
 
 
 def log(store: Store, target: Mapping[str, str], run: Description, context: Context) -> Answer:

@@ -15,7 +15,7 @@ from integration.dvc_pull.repositories import RAW, Checkout, make
 from integration.hostile import STOP
 from integration.index_server import Gate, IndexServer, make_wheel, serve
 from integration.suite import Done, Workspace, fresh_workspace, in_the_tool_environment, notebook, wait_until
-from notebook_ci.base.load_inputs import AHEAD
+from notebook_ci.base.load_inputs import AHEAD, FROM_STDIN
 from servers.files import serve_files
 from servers.mlflow import MlflowServer
 from servers.shared import made_once
@@ -24,6 +24,28 @@ SECONDS = 120
 SLOW = "nbslow"  # a package that is installed only when a gate is opened
 KILL_SECONDS = 10  # after its first signal, a runner kills a step
 CLOSED = "http://127.0.0.1:9"
+# Starts log-run ahead and ends it without inputs: after a signal of the chain, and without one. As a subreaper, this
+# program is the new parent of what log-run leaves behind.
+STARTED_FOR_NOTHING = f"""
+import ctypes, os, signal
+from pathlib import Path
+from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.side_by_side import Programs
+
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+for is_stopped in (True, False):
+    programs = Programs(os.environ, Path.cwd())
+    process = programs.start(["bash", LAUNCHER, "{FROM_STDIN}", "log-run", "{AHEAD}"], is_read=True)
+    assert process.stdout.readline() == "\\n"  # its worker waits
+    if is_stopped:
+        programs.stop(signal.SIGTERM)
+    code = programs.finish(process, "")
+    try:
+        left = os.waitid(os.P_ALL, 0, os.WEXITED)
+    except ChildProcessError:
+        left = "nothing"
+    print(code, left)
+"""
 
 
 def records(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -202,6 +224,11 @@ def test_no_tools_are_installed_while_a_notebook_runs(workspace: Workspace, kern
     [installed] = [title for title, lines in grouped(done.log) if any("mlflow-thin (once)" in line for line in lines)]
     assert installed == "[1/2] execute-notebook"
     assert done.log.count("Installing the tool environment") == 1
+
+
+def test_a_stage_that_was_started_ahead_for_nothing_waits_for_the_end_of_its_worker(workspace: Workspace) -> None:
+    done = in_the_tool_environment(workspace, STARTED_FOR_NOTHING, "pipeline")
+    assert done.stdout.splitlines() == ["143 nothing", "0 nothing"], done
 
 
 def test_a_stage_that_was_started_ahead_is_not_used_after_its_tools_changed(
