@@ -150,6 +150,15 @@ def _undo_debian(files: dict[str, str | bytes | Path]) -> None:
         files[f"{LIBRARY}/dist-packages"] = "-> site-packages"
 
 
+def kernel_of(python: Path) -> Package:
+    """The packages of an environment of kernels, with their byte-code: to install them with uv takes seconds."""
+    prefix = python.parents[1]
+    installed = [path for path in (prefix / LIBRARY / "site-packages").rglob("*") if path.is_file()]
+    # Not as of uv: setup-env would miss their programs.
+    files = {path.relative_to(prefix).as_posix(): path for path in installed if path.name != "INSTALLER"}
+    return Package("kernel", depends=["python"], files=files)
+
+
 def small() -> Iterator[Package]:
     """Yield a package for any Python, a compiled one, and one with an activation script."""
     metadata = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n"
@@ -225,9 +234,9 @@ class Channel:
         )
 
 
-def make(folder: Path, others: Iterable[Package] = ()) -> Path:
-    """Make the files of a channel of small packages or of others. It is also its own channel `local`."""
-    for package in (python(), *(others or small())):
+def make(folder: Path, packages: Iterable[Package]) -> Path:
+    """Make the files of a channel of Python and other packages. It is also its own channel `local`."""
+    for package in (python(), *packages):
         package.write(folder)
     launch: list[str | Path] = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", "conda", "--exec", "python", "-c"]
     env = {"HOME": str(Path.home()), **base_environ()}

@@ -29,7 +29,7 @@ BASE = "beta==1.0\ngamma==1.0\ndelta==1.0\n"
 HEAD = "beta==2.0\ngamma==2.0\ndelta==2.0\neta==1.0\n"
 SECONDS = 300  # a comparison of all notebooks takes 40 s on a quiet machine
 # What `needs-old` requires does not fit the new `greet`.
-CONDA = {"": "greet=1, needs-old", ".new": "greet=2"}
+CONDA = {"": "kernel, greet=1, needs-old", ".new": "kernel, greet=2"}
 COMMAND = "import sys; sys.path.insert(0, sys.argv.pop(1)); from notebook_ci.command import main; main()"
 TOML = """
 [execute-notebook]
@@ -57,14 +57,10 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
 
 def test_two_environments(workspace: Workspace, index: IndexServer, channel: Channel, kernel: Path) -> None:  # noqa: F811 - a fixture
     """One comparison, which takes long, and what it shows."""
-    # Both have what the kernel's environment has, whatever is published meanwhile; its byte-code is in uv's cache.
-    listing = "import importlib.metadata as m; [print(f'{each.name}=={each.version}') for each in m.distributions()]"
-    installed = subprocess.run([kernel, "-c", listing], capture_output=True, text=True, check=True).stdout
-    assert "ipykernel==" in installed
     for name, source in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", notebook(source))
     for name, packages in (("requirements.txt", BASE), ("requirements.new.txt", HEAD)):
-        workspace.write(name, f"--extra-index-url {index.url()}\n{packages}{installed}")
+        workspace.write(name, f"--extra-index-url {index.url()}\n{packages}")
     for name, listed in CONDA.items():
         pip = f"{{pip: ['-r requirements{name}.txt']}}"
         text = f"channels: ['{channel.url}']\ndependencies: [python, {listed.replace('=', ' =')}, {pip}]\n"
@@ -75,7 +71,7 @@ def test_two_environments(workspace: Workspace, index: IndexServer, channel: Cha
     each_notebook_has_a_verdict_and_a_culprit(done)
     annotations_and_table_show_them(workspace, done)
     all_runs_are_kept(workspace, done)
-    the_command_prints_the_table(workspace)
+    the_command_prints_the_table(workspace, kernel)
     the_same_packages_need_no_run(workspace)
 
 
@@ -133,13 +129,16 @@ def all_runs_are_kept(workspace: Workspace, done: Done) -> None:
     assert not [each for each in workspace.leftovers() if not each.startswith("uv-")]
 
 
-def the_command_prints_the_table(workspace: Workspace) -> None:
+def the_command_prints_the_table(workspace: Workspace, kernel: Path) -> None:
     """As in a terminal: `notebook-ci compare-environments`. A package is only removed."""
-    base = (workspace.folder / "requirements.txt").read_text()
+    # Both have what the kernel's environment has, whatever is published meanwhile; its byte-code is in uv's cache.
+    listing = "import importlib.metadata as m; [print(f'{each.name}=={each.version}') for each in m.distributions()]"
+    installed = subprocess.run([kernel, "-c", listing], capture_output=True, text=True, check=True).stdout
+    assert "ipykernel==" in installed
+    base = (workspace.folder / "requirements.txt").read_text() + installed
+    workspace.write("base.txt", base)
     workspace.write("removed.txt", base.replace("beta==1.0\n", ""))
-    arguments = (
-        "compare-environments --base requirements.txt --head removed.txt --notebooks same.ipynb broken.ipynb both.ipynb"
-    )
+    arguments = "compare-environments --base base.txt --head removed.txt --notebooks same.ipynb broken.ipynb both.ipynb"
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, ROOT / "scripts", *arguments.split()],
         cwd=workspace.folder,
@@ -156,8 +155,8 @@ def the_command_prints_the_table(workspace: Workspace) -> None:
 
 
 def the_same_packages_need_no_run(workspace: Workspace) -> None:
-    workspace.write("copy.txt", (workspace.folder / "requirements.txt").read_text() + "# the same\n")
-    inputs = {"base": "requirements.txt", "head": "copy.txt"}
+    workspace.write("copy.txt", (workspace.folder / "base.txt").read_text() + "# the same\n")
+    inputs = {"base": "base.txt", "head": "copy.txt"}
     done = workspace.run("compare-environments", inputs, environ={"RUNNER_TEMP": None})  # reuses an environment
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
     [notice] = done.annotations("notice")
