@@ -238,6 +238,8 @@ def test_ipython_ends_the_walk(source: str, first: tuple[str, ...], later: set[s
         (["import a\nrun()\n%matplotlib inline\nimport b"], ("a",), True),
         (["import a\nrun()", "%matplotlib inline\nimport b"], ("a",), False),
         (["import a\n%matplotlib inline  # plots\nimport b"], ("a",), False),
+        (["import a\ndef get_ipython():\n    pass\n%matplotlib inline\nimport b"], ("a",), True),
+        (["import a", "from a import b as get_ipython", "%matplotlib inline"], ("a",), False),
         (["import a\nif a:\n    %matplotlib inline\nimport b"], (), False),
         (["import a\nx = '''\n%matplotlib inline\n'''\nimport b"], ("a", "b"), True),
     ],

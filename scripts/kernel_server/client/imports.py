@@ -111,7 +111,7 @@ def _is_harmless(statement: ast.stmt) -> bool:
     """Whether a statement cannot change how a later one imports, except by its own imports."""
     match statement:
         case ast.Import(names=names) | ast.ImportFrom(names=names, level=0):
-            return not any(_is_dunder(alias.asname or alias.name.partition(".")[0]) for alias in names)
+            return not any(_is_read_by_python(alias.asname or alias.name.partition(".")[0]) for alias in names)
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
         case ast.Assign(targets=targets, value=value):
@@ -123,14 +123,14 @@ def _is_harmless(statement: ast.stmt) -> bool:
     return False
 
 
-def _is_dunder(name: str) -> bool:
-    # The import statement itself reads `__builtins__`, `__path__` and `__package__`.
-    return name.startswith("__") and name.endswith("__")
+def _is_read_by_python(name: str) -> bool:
+    # The import statement itself reads `__builtins__`, `__path__` and `__package__`; `%matplotlib` calls `get_ipython`.
+    return (name.startswith("__") and name.endswith("__")) or name == "get_ipython"
 
 
 def _is_plain_target(target: ast.expr) -> bool:
     names = target.elts if isinstance(target, ast.Tuple) else [target]
-    return all(isinstance(name, ast.Name) and not _is_dunder(name.id) for name in names)
+    return all(isinstance(name, ast.Name) and not _is_read_by_python(name.id) for name in names)
 
 
 def _is_literal(value: ast.expr) -> bool:
@@ -149,7 +149,7 @@ def _is_plain_annotation(annotation: ast.expr) -> bool:
 
 def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether defining the function runs no code, except for annotations."""
-    if function.decorator_list or _is_dunder(function.name) or getattr(function, "type_params", None):
+    if function.decorator_list or _is_read_by_python(function.name) or getattr(function, "type_params", None):
         return False
     takes = function.args
     arguments = [*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg]
