@@ -226,6 +226,14 @@ WORKS = [
         promises=[Ratio(OURS, NBMAKE, 3)],
     ),
     Work(
+        name="alone",
+        title="one notebook of 10 trivial cells",
+        notebooks=notebooks.small(1, 10),
+        contenders=[OURS, PAPERMILL],
+        promises=[],
+        fewest_rounds=5,
+    ),
+    Work(
         name="importing-20",
         title=f"20 notebooks that import {PACKAGES}, compute and plot",
         notebooks=notebooks.importing(20),
