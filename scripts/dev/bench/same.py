@@ -15,7 +15,7 @@ from notebook_ci.compare.normalise import shown
 
 CORPUS = Path(__file__).resolve().parents[3] / "tests" / "corpus"
 GENERATED = 100
-RUNS = ".runs"
+RUN = ".run"
 CHECKS = ("outputs", "imports", "real-imports")
 HELP = (
     "in their outputs of the real notebooks; in their failures without one import each, of the corpus and generated "
@@ -59,6 +59,7 @@ def check(what: str, folder: Path, environ: Mapping[str, str]) -> list[str]:
     environ = {**environ, "PEERS": environments.python_of(real.LOCK)}
     if what == "imports":
         shutil.copytree(CORPUS, folder)
+        (folder / "plain" / "sqlite.ipynb").unlink()  # its copies would share the file that it writes
         notebooks.write(using(GENERATED), folder / "using")
     else:
         notebooks.write(real.read(), folder)
@@ -99,7 +100,7 @@ def failures(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def different_outputs(folder: Path, environ: Mapping[str, str]) -> list[str]:
     """Execute the notebooks of a folder, and say what differs between started and forked kernels, and where."""
     base = _executed(folder, "started", STARTED, environ)
-    compared = f"--compare strict --baseline {RUNS}/started"
+    compared = f"--compare strict --baseline {folder.with_name('started')}/{RUN}"
     again = _executed(folder, "again", f"{STARTED} {compared}", environ)
     forked = _executed(folder, "forked", f"{FORKED} {compared}", environ)
     by_chance = {(name, each["cell"]) for name, result in again.items() for each in _failures(result)}
@@ -132,9 +133,10 @@ def _failures(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _executed(folder: Path, name: str, flags: str, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """Execute all notebooks of a folder. Return what the record has of each."""
-    command = f'{LAUNCH} execute-notebook --python "$PEERS" --run-dir {RUNS}/{name} {flags}'
+    """Execute all notebooks of a folder, in a copy of it. Return what the record has of each."""
+    copied = shutil.copytree(folder, folder.with_name(name))
+    command = f'{LAUNCH} execute-notebook --python "$PEERS" --run-dir {RUN} {flags}'
     with folder.with_suffix(".log").open("ab") as log:
-        contest.start(command, folder, environ, log).wait()
-    record = json.loads((folder / RUNS / name / "execute-notebook.json").read_text(encoding="utf-8"))
+        contest.start(command, copied, environ, log).wait()
+    record = json.loads((copied / RUN / "execute-notebook.json").read_text(encoding="utf-8"))
     return {result["name"]: result for result in record["notebooks"]}
