@@ -102,7 +102,7 @@ def different_outputs(folder: Path, environ: Mapping[str, str]) -> list[str]:
     base = _executed(folder, "started", STARTED, environ)
     compared = f"--compare strict --baseline {folder.with_name('started')}/{RUN}"
     again = _executed(folder, "again", f"{STARTED} {compared}", environ)
-    forked = _executed(folder, "forked", f"{FORKED} {compared}", environ)
+    forked = _forked(folder, compared, environ)
     by_chance = {(name, each["cell"]) for name, result in again.items() for each in _failures(result)}
     return [f"{name}: failed, started" for name, result in base.items() if _failures(result)] + [
         f"{name}, cell {each['cell']}{' (also between started kernels)' * ((name, each['cell']) in by_chance)}: "
@@ -119,7 +119,7 @@ def different_failures(folder: Path, environ: Mapping[str, str]) -> list[str]:
             path.with_stem(f"{path.stem}-without{number}").write_text(json.dumps(less), encoding="utf-8")
     flags = "--cell-timeout 60 --on-cell-error continue --execution-order parallel --check-imports off"
     started = _executed(folder, "started", f"{flags} {STARTED}", environ)
-    forked = _executed(folder, "forked", f"{flags} {FORKED}", environ)
+    forked = _forked(folder, flags, environ)
     print(f"{len(started)} notebooks, {sum(bool(failures(each)) for each in started.values())} of them fail")
     return [
         f"{name}: started: {failures(result)}; forked: {failures(forked[name])}"
@@ -130,6 +130,14 @@ def different_failures(folder: Path, environ: Mapping[str, str]) -> list[str]:
 
 def _failures(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in (result["failure"], *result["other_failures"]) if each]
+
+
+def _forked(folder: Path, flags: str, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Execute all notebooks of a folder in forked kernels; raises SystemExit if nothing is imported in advance."""
+    found = _executed(folder, "forked", f"{flags} {FORKED}", environ)
+    if not any(result["preloaded"] for result in found.values()):
+        raise SystemExit("No kernel was forked from a server that had imported something: this would compare nothing.")
+    return found
 
 
 def _executed(folder: Path, name: str, flags: str, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
