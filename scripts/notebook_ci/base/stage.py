@@ -25,6 +25,7 @@ from notebook_ci.base.files import unwritable
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import AHEAD, CHECK_ONLY, JSON, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
@@ -39,6 +40,7 @@ COMMON_OUTPUTS = {
     "or `skipped` (nothing to do).",
     "record": "Path of the stage's record, a JSON file in the run directory.",
 }
+MOST_LISTED = 5
 EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}
 
 
@@ -206,6 +208,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         saved = ""
         record.outputs = dict(record.headline)
         try:
+            if links := list(map(quote, files.remove_links())):
+                what = "Removed from the run directory, because an upload would follow links"
+                record.problems.append(Problem(severity="warning", message=f"{what}: {listed(links, MOST_LISTED)}."))
             shown, saved = files.write(record), str(files.record)
             if cases := junit([shown]):
                 files.write_text("junit.xml", cases)

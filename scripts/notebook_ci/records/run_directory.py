@@ -112,6 +112,20 @@ class StageFiles:
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return from_json(type(record), content)
 
+    def remove_links(self) -> list[str]:
+        """Remove all links among the artifacts, which somebody else has put there, and return their paths.
+
+        Raises SurroundingsError if one cannot be removed.
+        """
+        every = [self.artifacts] if self.artifacts.is_symlink() else self.artifacts.rglob("*")
+        links = sorted(path for path in every if path.is_symlink())
+        try:
+            for path in links:
+                path.unlink()
+        except OSError as error:
+            raise unwritable(f"Links in `{self.artifacts}` cannot be removed", self.root, error, RUN_DIR) from error
+        return [path.relative_to(self.root).as_posix() for path in links]
+
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the stage. Raises SurroundingsError if it cannot be written."""
         path = self.artifacts / name

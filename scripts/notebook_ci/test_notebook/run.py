@@ -67,10 +67,10 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
                 judgement = Judgement(reported, ended, planned, inputs.coverage, context.cwd)
                 record.cases, record.pytest = judgement.cases(), reported.version
         record.coverage = next((event.percent for event in reported.of("coverage") if not event.message), None)
-        for path in sorted(filter(Path.is_file, context.files.artifacts.rglob("*"))):
-            if not path.is_symlink():
+        for path in sorted(context.files.artifacts.rglob("*")):
+            if path.is_file() and not path.is_symlink():  # links are removed later
                 _hide_in(path)  # coverage shows the source
-            record.created[context.files.relative(path)] = sha256(path)
+                record.created[context.files.relative(path)] = sha256(path)
         _judge(judgement, context, record)
 
 

@@ -33,6 +33,14 @@ def test_skipped(): pass
 @pytest.mark.xfail
 def test_expected(): assert False
 """
+# Both processes import it.
+LINKING = """\
+for name, target in {{"link.folder": "", "link.txt": "/x.txt"}}.items():
+    try:
+        os.symlink({elsewhere!r} + target, os.path.join({coverage!r}, name))
+    except FileExistsError:
+        pass
+"""
 
 
 def statuses(done: Done) -> dict[str, str]:
@@ -44,9 +52,17 @@ def errors(done: Done) -> dict[tuple[str, int], str]:
 
 
 def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, kernel: Path) -> None:
-    """With several processes and coverage, which need most packages; in them, both find what was added."""
+    """With several processes and coverage, which need most packages; in them, both find what was added.
+
+    An upload would follow the links that the tests put beside the results of coverage.
+    """
     token = "ghp_" + "a1B2" * 9
-    workspace.write("tests/test_a.py", f"{PASSING}\nTOKEN = '{token}'\n")
+    elsewhere = workspace.base / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.txt").write_text(token)
+    coverage = workspace.runner_temp / "notebook-ci" / "test-notebook" / "coverage"
+    to_link = LINKING.format(coverage=str(coverage), elsewhere=str(elsewhere))
+    workspace.write("tests/test_a.py", f"{PASSING}\nTOKEN = '{token}'\n{to_link}")
     path = workspace.write("analysis.ipynb", notebook("def double(x):\n    return 2 * x", "def other():\n    return 1"))
     workspace.write("secret/test_b.py", "def test_b(): assert False")
     before = integrity.contents(str(kernel.parents[1]))
@@ -78,7 +94,15 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     assert done.outputs["coverage"] == f"{record['coverage']:.1f}"
     assert done.summary.startswith("### ✅ test-notebook: 5 tests passed, 1 skipped, ")
     assert not list(workspace.folder.rglob("*.pyc"))
-    assert not [file for file in folder.rglob("*.*") if token.encode() in file.read_bytes()]
+    assert not [file for file in folder.rglob("*.*") if file.is_file() and token.encode() in file.read_bytes()]
+    assert not [path for path in folder.rglob("*") if path.is_symlink()]
+    assert not [name for name in record["created"] if "link" in name or "elsewhere" in name]
+    assert (elsewhere / "x.txt").read_text() == token
+    (warning,) = done.annotations("warning")
+    assert warning.message == (
+        "Removed from the run directory, because an upload would follow links: `test-notebook/coverage/link.folder`, "
+        "`test-notebook/coverage/link.txt`."
+    )
 
 
 FAILING = """\
