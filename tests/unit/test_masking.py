@@ -118,6 +118,7 @@ def test_the_longer_of_two_is_hidden_as_a_whole() -> None:
 
 def test_what_is_learnt_later_is_hidden_too() -> None:
     learn({"A_TOKEN": "abcdefgh"})
+    assert masked("abcdefgh of-a-file") == f"{HIDDEN} of-a-file"
     learn({"UV_INDEX": "https://ann:of-a-file@host"})
     assert masked("abcdefgh of-a-file") == f"{HIDDEN} {HIDDEN}"
 

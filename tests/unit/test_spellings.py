@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import random
+import re
 import textwrap
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -159,6 +160,37 @@ def test_the_fast_search_finds_what_a_search_for_each_spelling_finds(
         for match in Spelling("", known_text).pattern.finditer(text)
     }
     assert set(known.find(text, masking._in_ascii(text))) == each
+
+
+@pytest.mark.parametrize("alphabet", ["0123456789abcdef", "nrabc", "nrABCXYZabcxyz0189"])
+def test_of_many_credentials_the_fast_search_finds_what_plain_searches_find(alphabet: str) -> None:
+    chance = random.Random(alphabet)  # noqa: S311 - nothing secret
+    values = ["".join(chance.choices(alphabet, k=chance.randint(9, 40))) for _ in range(40)]
+    for value in values:
+        hide("MY_TOKEN", value)
+    known = masking._known
+    texts = sorted(known._texts)
+    found = set()
+    for _ in range(25):
+        pieces = [chance.choice(texts) for _ in range(60)]
+        cut = [
+            piece[chance.randint(1, 2) :] if chance.random() < 0.8 else piece[: -chance.randint(1, 2)]
+            for piece in pieces
+        ]
+        text = "".join([*cut[:30], chance.choice(texts), *cut[30:], *chance.choices(alphabet, k=chance.randint(0, 1))])
+        plain = {match.span() for each in texts if each in text for match in re.finditer(re.escape(each), text)}
+        assert {(begin, end) for begin, end, _ in known.find(text, masking._in_ascii(text))} == plain
+        assert masked([text, {"x": "-" * 20_000 + text}]) == [masked(text), {"x": "-" * 20_000 + masked(text)}]
+        found |= plain
+    assert {begin % 2 for begin, _ in found} == {0, 1}
+
+
+def test_a_credential_in_a_long_text_or_in_one_of_many_is_hidden() -> None:
+    hide("MY_TOKEN", "s3cret-of-db")
+    long = "-" * 20_000
+    assert masked([long, "s3cret-of-db"]) == [long, HIDDEN]
+    assert masked(["x", long + "s3cret-of-db", long]) == ["x", long + HIDDEN, long]
+    assert masked(clean := [long, "s3cret-of-d", "b"]) is clean
 
 
 @settings(ALWAYS_THE_SAME, max_examples=50)

@@ -33,6 +33,7 @@ _PATHS = (
     *("CI_PROJECT_DIR", "CI_PROJECT_PATH", "AGENT_TEMPDIRECTORY", "BUILD_SOURCESDIRECTORY", "BUILD_REPOSITORY_NAME"),
 )
 _LONG_LINE = 12
+_LONG_TEXT = 10_000
 _SHORTEST = 6
 _NUMBERS = range(10**7, 10**100)  # shorter ones are not hidden: see `is_rare`; Python refuses to write very long ones
 _MOST_HELD = 100  # lines
@@ -47,7 +48,7 @@ def masked(value: Any) -> Any:
         case str():
             return _hidden(value) if len(value) >= _SHORTEST else value
         # A notebook has many short texts, and mostly none of them contains a credential.
-        case dict() | list() if _finds("\0".join(_texts(value))):
+        case dict() | list() if any(map(_finds, _joined(_texts(value)))):
             return _all_hidden(value)
     return value
 
@@ -112,6 +113,17 @@ def _find(text: str) -> Iterator[tuple[int, int, str]]:
 def _in_ascii(text: str) -> bytes:
     """Return a text in a form that is searched faster, and has the same positions."""
     return text.encode("ascii", "replace")
+
+
+def _joined(texts: Iterator[str]) -> Iterator[str]:
+    """Yield long texts as they are, because a copy takes time, and all short ones as one."""
+    short = []
+    for text in texts:
+        if len(text) < _LONG_TEXT:
+            short.append(text)
+        else:
+            yield text
+    yield "\0".join(short)
 
 
 def _finds(text: str) -> bool:
