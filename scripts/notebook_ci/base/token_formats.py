@@ -37,17 +37,22 @@ _FORMATS: Sequence[tuple[str, str, str]] = (
     ("Azure key", "SharedAccess", "Key=[A-Za-z0-9+/]{43}="),
     ("SendGrid key", "S", r"G\.[\w-]{16,}\.[\w-]{16,}"),
     ("JSON Web Token", "ey", r"J[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
-    ("Databricks token", "dap", f"i[0-9a-f]{{32}}(?:-\\d)?{_ENDS}"),
-    ("Slack webhook", "hook", r"s\.slack\.com/(?:services|triggers|workflows)/[A-Za-z0-9+/]{20,}"),
+    ("Databricks token", "da", f"pi[0-9a-f]{{32}}(?:-\\d)?{_ENDS}"),
+    ("Slack webhook", r"hooks\.slac", r"k\.com/(?:services|triggers|workflows)/[A-Za-z0-9+/]{20,}"),
 )
 _ALSO = {
     "G": ".",
     "J": ".",
-    "i": "dapi",
-    "s": "hooks.slack.com/",
+    "p": "dapi",
+    "k": "hooks.slack.com/",
 }  # what else a text with such a credential contains: images in base64 do not
-_BEFORE = {"-": "(?<=[-abeikoprstx]-)", "_": "(?<=[fkmoprstu]_)"}  # for speed, of all formats: mostly something else
-_URL = re.compile(r"/(?<=:/)/([^\s/:@]{0,100}):([^\s/@:'\"`<>{}$*\\]{6,})@")
+_BEFORE = {  # for speed, of all formats: mostly something else
+    "-": "(?<=[-abeikoprstx]-)",
+    "_": "(?<=[fkmoprstu]_)",
+    "I": "(?<=[AKS]I)",
+    "K": "(?<=[Sst]K)",
+}
+_URL = re.compile(r"://([^\s/:@]{0,100}):([^\s/@:'\"`<>{}$*\\]{6,})@")
 _PLACEHOLDER = re.compile("pass|pwd|secret|token|xxx|your", re.IGNORECASE)
 
 
