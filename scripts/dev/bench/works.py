@@ -304,7 +304,7 @@ WORKS = [
         title="hiding credentials in 100 MB of executed notebooks",
         notebooks={},
         contenders=[IN_CODE, IN_JSON],
-        promises=[],
+        promises=[Limit(IN_CODE, 1.25), Limit(IN_JSON, 1.25)],
         fewest_rounds=5,
     ),
     Work(
