@@ -1,6 +1,5 @@
 """The command explain: prints why a run failed, from its records, for scripts and editors."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any, TextIO
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import Failed
 from notebook_ci.base.inputs import StageInputs
-from notebook_ci.base.launcher import COMMAND, own_command
-from notebook_ci.base.load_inputs import JSON
+from notebook_ci.base.launcher import own_command
+from notebook_ci.base.load_inputs import JSON, parser_of_run
 from notebook_ci.base.stage import Command, run_script
 from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import Workspace
@@ -29,11 +28,9 @@ DESCRIPTION = (
 
 class Explain(Command[StageInputs]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], _stdin: TextIO, shown: Console) -> int:
-        parser = argparse.ArgumentParser(prog=f"{COMMAND} {self.name}", description=DESCRIPTION)
-        parser.add_argument("run", metavar="RUN", nargs="?", help="A run directory. Default: the newest one.")
+        parser = parser_of_run(self.name, DESCRIPTION)
         parser.add_argument(JSON, action="store_true", help="Print JSON.")
-        given = parser.parse_args(argv).run
-        run = RunDirectory.existing(given or "", Workspace(Path.cwd(), environ))
+        run = RunDirectory.existing(parser.parse_args(argv).run, Workspace(Path.cwd(), environ))
         records = [*joined(run.records()).values(), *run.unfinished()]
         found = [(record, each, _explained(record, each, records)) for record, each in every_failure(records)]
         if shown.document:

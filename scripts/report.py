@@ -1,6 +1,5 @@
 """The command report: writes the page about a run, and opens it."""
 
-import argparse
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,7 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.inputs import StageInputs
-from notebook_ci.base.launcher import COMMAND
-from notebook_ci.base.load_inputs import CHECK_ONLY
+from notebook_ci.base.load_inputs import CHECK_ONLY, parser_of_run
 from notebook_ci.base.stage import Command, run_script
 from notebook_ci.base.texts import quote, size
 from notebook_ci.base.workspace import Workspace
@@ -27,13 +25,12 @@ DESCRIPTION = (
 
 class Report(Command[StageInputs]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], _stdin: TextIO, console: Console) -> int:
-        parser = argparse.ArgumentParser(prog=f"{COMMAND} {self.name}", description=DESCRIPTION)
-        parser.add_argument("run", metavar="RUN", nargs="?", help="A run directory. Default: the newest one.")
+        parser = parser_of_run(self.name, DESCRIPTION)
         parser.add_argument("--baseline", metavar="RUN", help="Run directory of an earlier run: show what differs.")
         parser.add_argument("--open", action="store_true", help="Open the page in your browser.")
         given = parser.parse_args([each for each in argv if each != CHECK_ONLY])
         workspace = Workspace(Path.cwd(), environ)
-        run, earlier = RunDirectory.existing(given.run or "", workspace), baseline(given.baseline or "", workspace)
+        run, earlier = RunDirectory.existing(given.run, workspace), baseline(given.baseline or "", workspace)
         if CHECK_ONLY in argv:
             return 0
         from notebook_ci.report_run.run import make  # needs the tool environment

@@ -65,6 +65,13 @@ def load(
     return loaded, workspace
 
 
+def parser_of_run(command: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a command about a run, which is not a stage."""
+    parser = argparse.ArgumentParser(prog=f"{COMMAND} {command}", description=description)
+    parser.add_argument("run", metavar="RUN", nargs="?", default="", help="A run directory. Default: the newest one.")
+    return parser
+
+
 def _of_step(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
     """Like `values_of`. The runner keeps the letter case of the caller, and GitHub ignores it."""
     try:
