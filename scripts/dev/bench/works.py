@@ -138,6 +138,12 @@ REPORT = Contender(
     before=OURS.command,
     says="\n{count}\n",
 )
+OPENED = Contender(
+    "Chromium, started for it",
+    f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("open_page.py")))}',
+    before=f"{OURS.command}; {LAUNCH} report",
+    says="{count} notebooks shown, without a task of more than 200 ms",
+)
 # Installing: each contender has a home and caches of its own, where the chain does not look for notebooks. What they
 # install, and `$UV`, comes from `environments`.
 LOCKED = "a hashed lock of 64 packages"
@@ -313,6 +319,13 @@ WORKS = [
         notebooks=notebooks.showing(500),
         contenders=[REPORT],
         promises=[Limit(REPORT, 10)],
+    ),
+    Work(
+        name="open-500",
+        title="the page of 500 notebooks: opened, searched, some unfolded, scrolled through",
+        notebooks=notebooks.showing(500),
+        contenders=[OPENED],
+        promises=[Limit(OPENED, 10)],
     ),
     Work(
         name="launcher",
