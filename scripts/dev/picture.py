@@ -33,11 +33,16 @@ pre {{ padding: 12px; overflow: hidden; }} pre code {{ padding: 0; }}
 </style>{}"""
 
 
+def as_on_github(markdown: str) -> str:
+    """Return a page that shows a summary."""
+    return PAGE.format(mistune.create_markdown(escape=False, plugins=["table"])(markdown))
+
+
 def main() -> None:
     source, output, height = Path(sys.argv[1]), Path(sys.argv[2]).absolute(), sys.argv[3]
     page = source.read_text(encoding="utf-8")
     if source.suffix == ".md":
-        page = PAGE.format(mistune.create_markdown(escape=False, plugins=["table"])(page))
+        page = as_on_github(page)
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "page.html"
         html.write_text(page, encoding="utf-8")

@@ -182,6 +182,10 @@ LOG = LogRunRecord(
 )
 
 
+def skipped(record: Record, reason: str) -> Record:
+    return dataclasses.replace(record, status="skipped", problems=[Problem(severity="notice", message=reason)])
+
+
 def with_error(record: Record, status: Status, message: str, hint: str = "", **place: Any) -> Record:
     """Return a record of a stage that ended by an error."""
     problem = Problem(severity="error", message=message, hint=hint, **place)
@@ -200,12 +204,16 @@ RECORDS: dict[str, list[Record]] = {
     "stopped": [
         ENVIRONMENT,
         REFUSED,
-        ExecuteRecord(
-            stage="execute-notebook",
-            status="skipped",
-            problems=[Problem(severity="notice", message="Not run, because validate-data failed.")],
-        ),
+        skipped(ExecuteRecord(stage="execute-notebook"), "Not run, because validate-data failed."),
         LOG,
+    ],
+    "skipped": [
+        ENVIRONMENT,
+        skipped(DvcPullRecord(stage="dvc-pull"), "There is no `.dvc` folder: DVC tracks no data. Searched: `/work`."),
+        skipped(
+            ExecuteRecord(stage="execute-notebook"), "No notebook is affected by what changed since `0123456789ab`."
+        ),
+        skipped(BuildImageRecord(stage="build-image"), "`image` of build-image is not set."),
     ],
     "every stage failed": [
         with_error(

@@ -3,6 +3,7 @@
 The part of each stage is in the `summary.py` of its package.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SIGNIFICANT_DIGITS = 6
 UNRECORDED = "a step of this job failed or was cancelled, and left no record. See its log"
 BAD_JOB = {"failure", "cancelled", "failed", "canceled"}  # on GitHub, on Azure Pipelines
 MOST_LINES = 30  # of a traceback that is not folded
+_DETAILS = re.compile(r"(?<=\.) | \(|: | since ")  # where those of the reason for skipping a stage begin
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
@@ -78,6 +80,7 @@ def render(
         found.metrics,
         _links(records, links) if len(records) > 1 else "",
         _problems(shown, links),
+        _reasons(detailed) if found.stages else "",
         *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
         _digests(detailed),
     ]
@@ -131,7 +134,7 @@ def _headline(records: Sequence[Record], links: Links, unrecorded: str) -> str:
         return f"### {ICONS['error']} failed: {unrecorded}"
     passed = [record for record in records if record.status == "passed"]
     if not passed:
-        why = f": {_note(records[0])}" if len(records) == 1 and records[0].problems else ""
+        why = f": {title(_reason(records[0]))}" if len(records) == 1 and records[0].problems else ""
         return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped{why}"
     if len(records) == 1:
         note = _note(passed[0])
@@ -193,8 +196,24 @@ def _row(record: Record) -> list[str]:
 
 def _note(record: Record) -> str:
     if record.status == "skipped":
-        return title(record.problems[-1].message) if record.problems else ""
+        return title(_short(_reason(record)))
     return inline(_of_stage("note", record, ""))
+
+
+def _reason(record: Record) -> str:
+    return record.problems[-1].message if record.problems else ""
+
+
+def _short(reason: str) -> str:
+    """Return a reason without its details: with them, a table would wrap it."""
+    return _DETAILS.split(reason, maxsplit=1)[0]
+
+
+def _reasons(records: Sequence[Record]) -> str:
+    """List why stages were skipped, if the table of stages has only a part of it."""
+    found = {_named(record): _reason(record) for record in records if record.status == "skipped"}
+    lines = [f"- {stage}: {inline(reason)}" for stage, reason in found.items() if reason != _short(reason)]
+    return folded("Why stages were skipped", "\n".join(lines))
 
 
 def _section(record: Record) -> list[str]:

@@ -17,7 +17,19 @@ from typing import Any
 import pytest
 
 from integration.attacks import armed, attack, png
-from integration.suite import PYTHON, Done, Workspace, code, markdown, notebook, only_tools, parameters
+from integration.suite import (
+    PYTHON,
+    ROOT,
+    Done,
+    Workspace,
+    code,
+    in_the_tool_environment,
+    markdown,
+    notebook,
+    only_tools,
+    parameters,
+)
+from notebook_ci.base.markdown import table
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
@@ -107,6 +119,16 @@ FOCUSED = f"""(() => {{
   const focused = document.activeElement, style = getComputedStyle(focused)
   return [{FOCUSABLE}.indexOf(focused), `${{style.outlineStyle}} ${{style.outlineWidth}}`]
 }})()"""
+
+# Of the summary: how many tables of stages it has, and the last cells of those rows that are lower without wrapping.
+WRAPPED = """(() => {
+  document.documentElement.style.width = "800px"
+  const tables = [...document.querySelectorAll("table")].filter((each) => each.rows[0].innerText.startsWith("stage"))
+  const rows = tables.flatMap((each) => [...each.rows]), before = rows.map((each) => each.offsetHeight)
+  for (const each of tables) each.style.whiteSpace = "nowrap"
+  const wrapped = rows.filter((each, n) => each.offsetHeight < before[n])
+  return [tables.length, wrapped.map((each) => each.lastElementChild.innerText)]
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -347,3 +369,18 @@ def test_wrong_input(workspace: Workspace) -> None:
     workspace.write("run/setup-env.json", "{}")
     done = workspace.run("report-run", flags=["--run-dir", "run"])
     assert (done.code, "setup-env.json is not a notebook-ci record" in done.log) == (2, True), done.log
+
+
+def test_no_table_of_stages_in_a_summary_wraps(workspace: Workspace, user: Session, chromium: Browser) -> None:
+    """Those that were approved do not at 800 px, and one that is too wide does."""
+    approved = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "unit" / "summaries").glob("*.md")]
+    tables = sum("\n| stage " in text for text in approved)
+    assert tables >= 5
+    wide = " ".join(["wide"] * 20)
+    too_wide = table(["stage", "", "time", ""], [["setup-env", "", "", wide], ["dvc-pull", "", "", "short"]])
+    path = workspace.write("summaries.md", "\n\n".join([*approved, too_wide]))
+    show = f"from dev.picture import as_on_github\nprint(as_on_github(open({str(path)!r}).read()))"
+    shown = in_the_tool_environment(workspace, show)
+    assert shown.returncode == 0, shown.stderr
+    user.load(chromium.serve(shown.stdout))
+    assert user.run(WRAPPED) == [tables + 1, [wide]]
