@@ -1,11 +1,16 @@
-"""Of 200 secrets that all stages meet, shown in every encoding, nothing is left in what they write.
+"""200 secrets are planted in a run of the chain and around it, and nothing is left of them in what the stages write.
 
-The 100 tokens of known formats are shown in plain text only: nobody can find an unknown token in base64.
+Notebooks show all of them: the values of 100 variables in every encoding, and 100 tokens of known formats in plain text
+only, because nobody can find an unknown token in base64. Some are also in what other stages read: addresses of an index
+and of packages (setup-env), of a remote (dvc-pull), and of a repository (build-image, plan-notebooks); names of files;
+data that violates its suite; what tests and builds print. log-run, report-run, collect-runs and comment-run, as a
+comment and as a check, get what the others left.
 """
 
 import json
 import os
 import random
+import re
 import shutil
 import string
 from collections.abc import Mapping
@@ -14,11 +19,12 @@ from urllib.parse import quote
 
 from integration.build_image.images import Repository, record
 from integration.comment_run.pull_request import Driver, PullRequest
-from integration.dvc_pull.repositories import RAW, Checkout, site
+from integration.dvc_pull.repositories import RAW, Checkout, git, site
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.planted import ENCODERS, as_path, encoded, left
 from integration.suite import Done, Workspace, notebook, parameters
 from notebook_ci.build_image.model import LABEL_PREFIX
+from notebook_ci.collect_runs.plan import FOLDER
 from servers.docker import Engine, import_base
 from servers.github_api import GitHubRestApi
 
@@ -149,6 +155,25 @@ def build(workspace: Workspace, engine: Engine, environ: Mapping[str, str]) -> t
     return steps, "\n".join(engine.run(*command, f"{image}:1") for command in asked)
 
 
+def collect(workspace: Workspace, environ: Mapping[str, str], executed: Done) -> list[Done]:
+    """Run plan-notebooks, which cannot fetch from an address with secrets, and collect-runs for the only shard."""
+    address = f"https://team:{quote(VALUES[8], safe='')}@127.0.0.1:1/{as_path(VALUES[9])}/study.git"
+    git(workspace.folder, "remote", "set-url", "origin", address)
+    artifacts = workspace.runner_temp / FOLDER
+    event = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_BASE_REF": "elsewhere"}
+    given = {"notebooks": "*.ipynb", "shards": "1", "run-dir": str(artifacts / "plan-attempt-1")}
+    planned = workspace.run("plan-notebooks", given, environ={**environ, **event})
+    assert planned.code == 0, planned.log
+    assert re.search(r"could not be fetched: .*\*\*\*/", planned.log), planned.log
+    written, shard = Path(executed.outputs["record"]), artifacts / "shard-1-attempt-1"
+    shutil.copytree(written.with_suffix(""), shard / written.stem)
+    shutil.copy(written, shard)
+    given = {"shards-result": "failure", "run-dir": str(workspace.runner_temp / "collected")}
+    collected = workspace.run("collect-runs", given, environ=environ)
+    assert (collected.code, collected.outputs["failed"]) == (1, "2"), collected.log
+    return [planned, collected]
+
+
 def test_200_secrets_leave_nothing(
     checkout: Checkout, kernel: Path, engine: Engine, api: GitHubRestApi, driver: Driver
 ) -> None:
@@ -170,7 +195,13 @@ def test_200_secrets_leave_nothing(
     toml = f'[log-run]\ntracking-uri = "sqlite:///{workspace.folder}/mlflow.db"\n[test-notebook]\npython = "{kernel}"\n'
     toml += 'pytest-args = "-p no:cacheprovider"\n'
     workspace.write("notebook-ci.toml", f'{toml}[validate-data]\ndata = "data.csv"\nsuite = "suite.json"\n')
-    given = {"secret_parameters": "phrase: STUDY_PHRASE", "pass_env": "TEAM_*", "html": "true", "log_outputs": "true"}
+    given = {
+        "secret_parameters": "phrase: STUDY_PHRASE",
+        "pass_env": "TEAM_*",
+        "html": "true",
+        "log_outputs": "true",
+        "slug": "1",
+    }
     environ = {**KNOWN, "STUDY_PHRASE": PHRASE}
     steps = [*set_up(workspace, environ), *pull(checkout, {**environ, **site(workspace)})]
     sources = {path for path in workspace.folder.rglob("*") if path.is_file()}
@@ -180,14 +211,17 @@ def test_200_secrets_leave_nothing(
     reported = workspace.run("pipeline", {"stages": "validate-data\nlog-run\nreport-run"}, environ=environ)
     steps += [executed, tested, *built, reported]
     assert [done.code for done in steps] == [0, 3, 0, 1, 1, 1, 0, 1, 1], [done.log[-3000:] for done in steps]
+    steps += collect(workspace, environ, executed)
     of_run = {"run-dir": str(workspace.runner_temp / "notebook-ci"), "result": "failure"}
-    steps.append(PullRequest(workspace, api, driver).run(1, environ=environ, **of_run))
-    (comment,) = api.by("github-actions[bot]")
+    pull_request = PullRequest(workspace, api, driver)
+    steps += [pull_request.run(1, environ=environ, as_=as_, **of_run) for as_ in ("comment", "check")]
+    (comment,), check = api.by("github-actions[bot]"), json.dumps(api.checks)
     assert r"\*\*\*" in comment
+    assert r"\*\*\*" in api.checks[0]["output"]["summary"]
     # What is uploaded: MLflow's files are in the workspace. Copies are searched once.
     paths = [path for root in (workspace.folder, workspace.runner_temp) for path in root.rglob("*") if path.is_file()]
     files = {path.read_bytes(): str(path) for path in paths if path not in sources}
-    files |= {comment.encode(): "comment", image.encode(): "image"}
+    files |= {comment.encode(): "comment", check.encode(): "check", image.encode(): "image"}
     files |= {text.encode(): name for done in steps for name, text in told(done).items()}
     written = {path.name: path.read_bytes() for path in paths if path not in sources}
     assert {
