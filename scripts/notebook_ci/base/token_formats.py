@@ -1,6 +1,7 @@
 """Finds credentials that nobody has named, by the formats of those who issue them.
 
-Only formats that are nearly never something else. Measures of randomness would report digests, UUIDs and images.
+Only formats that are nearly never something else. Measures of randomness would report digests, UUIDs and images. So
+would the rules of gitleaks and detect-secrets for any value beside a word such as `key`: they are left out.
 This is our own table because it is used before any tool environment exists. It was compared with the rules of gitleaks
 (July 2026). detect-secrets (1.5, of 2024) takes one pass per detector and line.
 """
