@@ -154,6 +154,7 @@ def test_a_night_with_a_canary(consumer: Consumer) -> None:
     result = consumer.run("schedule", workflow="notebooks-nightly.yml", timeout=SECONDS)
     assert results(result, "Nightly") == {"locked": "success", "canary": "failure"}, result.log
     assert results(quiet, "Calm") == {"locked": "success", "canary": "success"}, quiet.log
+    assert list(quiet.artifact("report-calm-calm-locked.html").iterdir())
     broken, test = (each for each in result.job("Nightly/canary").annotations if each.level == "error")
     assert (broken.file, test.file) == ("study/notebooks/old.ipynb", "study/tests/test_six.py")
     assert re.fullmatch(r"Broken by six 1\.16\.0 -> 1\.\d+\.\d+", broken.title)
