@@ -88,6 +88,10 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "s3cret-of-data",
     "https_proxy": "http://ann:pw-of-proxy@proxy",
     "HOOK": "https://x/?sig=0a1b2c3d4e5f",  # the value of another variable
+    "PGPASSWORD": "pw-of-postgres",
+    "PGP_PASSPHRASE": "signs-releases",
+    "UV_PUBLISH_TOKEN": "pypi-of-a-release",
+    "AZURE_DEVOPS_EXT_PAT": "opens-all-projects",
 }
 OTHERS = {"PATH": "/usr/bin", "HOME": "/home/ann", "MAX_TOKENS": "4096", "LANG": "C"}
 
@@ -95,11 +99,12 @@ OTHERS = {"PATH": "/usr/bin", "HOME": "/home/ann", "MAX_TOKENS": "4096", "LANG":
 @pytest.mark.parametrize(
     ("pass_env", "passed"),
     [
-        ([], {"AWS_SECRET_ACCESS_KEY", "https_proxy"}),
-        (["MY_API_KEY"], {"AWS_SECRET_ACCESS_KEY", "https_proxy", "MY_API_KEY"}),
+        ([], {"AWS_SECRET_ACCESS_KEY", "https_proxy", "PGPASSWORD"}),
+        (["MY_API_KEY"], {"AWS_SECRET_ACCESS_KEY", "https_proxy", "PGPASSWORD", "MY_API_KEY"}),
         (["*", "!GITHUB_*"], CREDENTIALS.keys() - {"GITHUB_TOKEN"}),
         (["!*", "my_*"], {"MY_API_KEY"}),
-        (["!AWS_*", "typo"], {"https_proxy"}),
+        (["!AWS_*", "typo"], {"https_proxy", "PGPASSWORD"}),
+        (["!*", "uv_publish_*"], {"UV_PUBLISH_TOKEN"}),
         (["*"], set(CREDENTIALS)),
     ],
 )

@@ -13,6 +13,7 @@ ALWAYS = (
     *("AWS_*", "AZURE_*", "GCP_*", "GOOGLE_*", "S3_*", "DVC_*", "MLFLOW_*", "WANDB_*", "HF_*", "HUGGING*", "KAGGLE_*"),
     *("DATABASE_*", "DB_*", "MONGO*", "MYSQL*", "PG*", "POSTGRES*", "SNOWFLAKE_*", "DATABRICKS_*"),
     *("OPENAI_*", "ANTHROPIC_*", "PIP_*", "UV_*", "*_PROXY"),
+    *("!PGP_*", "!UV_PUBLISH_*", "!AZURE_DEVOPS_*"),
 )
 
 
