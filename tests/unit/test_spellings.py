@@ -40,6 +40,8 @@ ENCODED: dict[str, Callable[[str], str]] = {
     "HTML": html.escape,
     "HTML of JSON": lambda text: html.escape(json.dumps(text)[1:-1]),
     "XML": lambda text: quoteattr(text)[1:-1],
+    "URL, all but letters": lambda text: _but_letters(text, lambda each: quote(each, safe="").replace("-", "%2D")),
+    "script": lambda text: _but_letters(text, lambda each: f"\\u{ord(each):04x}"),
     "form of Java": lambda text: quote_plus(text).replace("~", "%7E"),
 }
 VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=9)
@@ -53,6 +55,11 @@ WRAPS: dict[str, Callable[[str], str]] = {
     "in colours at 20": lambda text: "\x1b[0m\n  \x1b[32m".join(_pieces(text, 20)),
     "at 20, quoted": lambda text: r"\n".join(_pieces(text, 20)),
 }
+
+
+def _but_letters(text: str, escape: Callable[[str], str]) -> str:
+    """Escape all but ASCII letters and digits, as some programs do."""
+    return "".join(each if each.isascii() and each.isalnum() else escape(each) for each in text)
 
 
 def _pieces(text: str, width: int) -> list[str]:
