@@ -29,6 +29,7 @@ def test_what_one_alone_imports_ends_what_is_shared() -> None:
 def test_what_is_refused_ends_it_too() -> None:
     assert paths("numpy noisy pandas", "numpy noisy pandas", refused="noisy") == ["numpy", "numpy"]
     assert paths("noisy numpy", "noisy numpy", "numpy", "numpy", refused="noisy") == ["", "", "numpy", "numpy"]
+    assert paths("a a:noisy numpy", "a a:noisy numpy", "a numpy", refused="a:noisy") == ["a", "a", "a"]
 
 
 def test_the_standard_library_is_left_out_and_ends_nothing() -> None:

@@ -25,11 +25,13 @@ _LONGEST_SHOWN = 60
 # command that swallows the next line.
 _ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-# It imports `matplotlib.pyplot` and changes settings of Matplotlib, nothing else (`IPython.core.pylabtools`).
+# It imports `matplotlib.pyplot`, and changes settings of Matplotlib and of the shell (`enable_matplotlib`). Imports
+# that look at either are not made in advance: see `_too_early` and `_Shell`.
 _inline = re.compile(r"^%matplotlib[ \t]+inline[ \t]*$", re.MULTILINE)
 _IMPORT_OF_INLINE = "import matplotlib.pyplot"
 
-_ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
+# No attributes: a submodule is one only once something has imported it.
+_ANNOTATION = (ast.Constant, ast.Name, ast.Subscript, ast.Tuple, ast.Load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,9 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     if statements is None:
         return [], f"in or after cell {number}, which cannot be parsed as Python"
     for count, statement in enumerate(statements):
-        if not _is_harmless(statement):
-            return statements[:count], _after(ast.get_source_segment(source, statement) or "", number)
+        is_star = isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+        if is_star or not _is_harmless(statement):
+            return statements[: count + is_star], _after(ast.get_source_segment(source, statement) or "", number)
     return statements, reason
 
 

@@ -22,7 +22,7 @@ class Group(NamedTuple):
     """Notebooks that may share servers."""
 
     folder: str
-    inline: bool = False  # they may run `%matplotlib inline` before their imports
+    inline: bool = False  # `%matplotlib inline` may come before some of their imports
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
 
     `wishes` are those of a group; `refused` modules cannot be imported in advance.
     """
-    kept = {index: _until_other(wish, set(wish.modules).difference(refused)) for index, wish in wishes.items()}
+    kept = {index: _until_other(wish, set(wish.modules).difference(refused), refused) for index, wish in wishes.items()}
     while True:
         counts = Counter(module for modules in kept.values() for module in modules)
         several = {module for module, count in counts.items() if count > 1}
-        shorter = {index: _until_other(wishes[index], several.intersection(kept[index])) for index in kept}
+        shorter = {index: _until_other(wishes[index], several.intersection(kept[index]), refused) for index in kept}
         if shorter == kept:
             break
         kept = shorter
@@ -87,7 +87,7 @@ def useful(paths: Mapping[Modules, int]) -> set[Modules]:
     return {path for path, count in counts.items() if count > 1 and longer[path] != count}
 
 
-def _until_other(wish: Wish, allowed: Collection[str]) -> Modules:
+def _until_other(wish: Wish, allowed: Collection[str], refused: Collection[str]) -> Modules:
     """Return the imports of a notebook that are in `allowed`, up to the first other one that matters."""
     kept = []
     for module in wish.modules:
@@ -95,7 +95,7 @@ def _until_other(wish: Wish, allowed: Collection[str]) -> Modules:
             continue
         if module in allowed:
             kept.append(module)
-        elif ":" not in module:
+        elif ":" not in module or module in refused:
             break
     return tuple(kept)
 

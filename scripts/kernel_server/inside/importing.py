@@ -23,12 +23,14 @@ import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 PROBE_SECONDS = 20.0
 PROOF_SECONDS = 20.0
 # multiprocessing gives the main module this name, too, when it is imported.
 MAIN_OF_CHILDREN = "__mp_main__"
+MAIN = ("__main__", MAIN_OF_CHILDREN)
+STANDARD: Any = getattr(sys, "stdlib_module_names", ())  # since Python 3.10
 SIDE = 128  # of the matrices that are multiplied: OpenBLAS divides this among its threads
 # OpenBLAS in the wheels of NumPy and SciPy has names of its own, and 64-bit numbers where the name says so.
 OPENBLAS = re.compile(r"openblas.*\.so")
@@ -147,8 +149,8 @@ class Importer:
     def refusal(self, item: str) -> str:
         """Import `a.b`, or `a.b:c` for `from a.b import c`. Returns why this is refused; empty if it is not."""
         module, _, name = item.partition(":")
-        before, known, threads = _State(), set(sys.modules), _running()
-        shell, failed = _Shell(), ""
+        before, known, threads = _State(), self._names(), _running()
+        shell, failed, settings = _Shell(), "", _settings_of_matplotlib()
         with self._as_in_kernel(), shell.watched(), self._audit.listening():
             try:
                 # A warning may be of the code that imports: here as there, of `__main__`.
@@ -165,7 +167,14 @@ class Importer:
         if self._arguments.are_used or sys.getrefcount(self._arguments) > OWN_REFERENCES:
             return "it looks at sys.argv"
         self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
-        return self._foreign(known) or self._audit.seen or before.difference() or self._of_threads(threads)
+        return (
+            self._foreign(known)
+            or self._extended(known)
+            or self._too_early(module, known, settings)
+            or self._audit.seen
+            or before.difference()
+            or self._of_threads(threads)
+        )
 
     def before_start(self, app: Any) -> None:
         """In a forked kernel, before its application is initialized: do what the imports would have done to it."""
@@ -230,26 +239,60 @@ class Importer:
             os._exit(1)
         return "" if wait_for(child, PROOF_SECONDS) == 0 else "it starts threads that do not survive a fork"
 
-    def _foreign(self, known: set[str]) -> str:
+    def _names(self) -> dict[str, set[str]]:
+        """Return the names in each module."""
+        return {name: set(self._names_of(module)) for name, module in list(sys.modules.items())}
+
+    def _extended(self, known: Mapping[str, set[str]]) -> str:
+        """Return why `from a import b` may find what it would not: a module got names other than submodules.
+
+        Those of the standard library get some when they are used; others without a file are Cython's.
+        """
+        for name, names in self._names().items():
+            added = names.difference(known.get(name, names))
+            is_of_package = name.partition(".")[0] not in STANDARD and "__file__" in names and name not in MAIN
+            if is_of_package and any(f"{name}.{each}" not in sys.modules for each in added):
+                return f"it adds names to {name}"
+        return ""
+
+    def _too_early(self, module: str, known: Mapping[str, set[str]], settings: object) -> str:
+        """Return why an import must come after `%matplotlib inline`; empty if it need not.
+
+        `settings` are those of Matplotlib before the import.
+        """
+        fresh = [name for name in sys.modules.keys() - known.keys() if not MATPLOTLIB.match(name)]
+        uses = any(_is_of_matplotlib(value) for name in fresh for value in self._names_of(sys.modules[name]).values())
+        changes = not MATPLOTLIB.match(module) and _settings_of_matplotlib() != settings
+        return (
+            "it uses Matplotlib, and `%matplotlib inline` comes before it" if self._inline and (uses or changes) else ""
+        )
+
+    def _foreign(self, known: Mapping[str, set[str]]) -> str:
         """Return why new modules, or the way they were found, would differ in a kernel; empty if they would not."""
         if self._path_changed:
             return "it changes sys.path"
-        for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
+        for name in sys.modules.keys() - known.keys() - {MAIN_OF_CHILDREN}:
             names = self._names_of(sys.modules[name])
             file = names.get("__file__")
             if file and not self._is_installed(file):
                 return f"{name.partition('.')[0]} is not from the installed environment"
-            if self._inline and not MATPLOTLIB.match(name) and any(map(_is_of_matplotlib, names.values())):
-                return "it uses Matplotlib, and `%matplotlib inline` comes before it"
             if not name.startswith("numpy.random") and _has_random(names):
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
 
 
+def _settings_of_matplotlib() -> list[Any] | None:
+    """Return the settings as they are stored: `rcParams` itself would choose a backend. None: it is not imported."""
+    module = sys.modules.get("matplotlib")
+    settings = getattr(module, "rcParams", None)
+    return None if settings is None else [str(each) for each in dict.items(settings)]
+
+
 def _is_of_matplotlib(value: Any) -> bool:
     kind = type(value)  # not `isinstance`, which asks a proxy for what it stands for
     if issubclass(kind, types.ModuleType):
-        return bool(MATPLOTLIB.match(vars(value).get("__name__", "")))
+        owner = object.__getattribute__(value, "__dict__").get("__name__")  # does not load a lazy module
+        return isinstance(owner, str) and bool(MATPLOTLIB.match(owner))
     owner = value.__module__ if issubclass(kind, (type, types.FunctionType)) else kind.__module__
     return isinstance(owner, str) and bool(MATPLOTLIB.match(owner))
 

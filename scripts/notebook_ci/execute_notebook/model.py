@@ -203,7 +203,8 @@ class ExecuteInputs(NotebookInputs):
         PRELOAD,
         "Modules to import once, before the kernels of several notebooks are forked. `auto`: what at least two "
         "notebooks of a folder import at the top, for these notebooks only, and only if it makes no difference to "
-        "them. Module names: for all notebooks; one that forgets to import a submodule of these will still pass.",
+        "them. Module names: for all notebooks; one that needs only the effect of an import that it forgets, such as a "
+        "loaded submodule, will still pass.",
         default=None,
         shown_default="`auto`",
         tuning=True,

@@ -301,6 +301,7 @@ def test_random_numbers_that_forks_would_share(
         "from matplotlib.pyplot import plot",
         "from mpl_toolkits.mplot3d import Axes3D",
         "import matplotlib\nMAP = matplotlib.colormaps['viridis']\ndel matplotlib",
+        "def choose():\n    import matplotlib\n    matplotlib.use('Agg')\nchoose()",
     ],
 )
 def test_what_may_read_settings_comes_after_the_command_that_changes_them(
@@ -309,6 +310,12 @@ def test_what_may_read_settings_comes_after_the_command_that_changes_them(
     why = "it uses Matplotlib, and `%matplotlib inline` comes before it"
     assert refusal(runs, tmp_path, source, "inline") == why
     assert refusal(runs, tmp_path, source) == ""
+
+
+def test_names_that_other_modules_get_come_too_early(runs: dict[str, Run], tmp_path: Path) -> None:
+    """`sklearn.experimental.enable_iterative_imputer` does this: before it, `sklearn.impute` lacks a name."""
+    assert refusal(runs, tmp_path, "import IPython\nIPython.found_too_early = 1") == "it adds names to IPython"
+    assert refusal(runs, tmp_path, "import IPython\nimport IPython.lib.deepreload") == ""
 
 
 def test_a_command_for_plots_does_not_end_the_list(runs: dict[str, Run]) -> None:
