@@ -116,12 +116,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         if not (AHEAD in argv and self.ahead):
-            return self._with(None, argv, environ, stdin, console)
+            return self._main_with(None, argv, environ, stdin, console)
         with self.ahead(environ) as worker:
             given = stdin.read()  # nothing: the chain does not need this stage
-            return self._with(worker, argv, environ, io.StringIO(given), console) if given else 0
+            return self._main_with(worker, argv, environ, io.StringIO(given), console) if given else 0
 
-    def _with(
+    def _main_with(
         self,
         worker: "subprocess.Popen[str] | None",
         argv: Sequence[str],
@@ -238,7 +238,7 @@ def later(module: str) -> Callable[..., None]:
 
 
 def imports(*modules: str) -> Callable[..., AbstractContextManager[None]]:
-    """Return `Stage.ahead` that imports modules which need the tool environment."""
+    """Return a function for `Stage.ahead` that imports modules of the tool environment."""
 
     @contextlib.contextmanager
     def load(*_: object) -> Iterator[None]:

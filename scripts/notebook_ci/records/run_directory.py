@@ -117,14 +117,19 @@ class StageFiles:
 
         Raises SurroundingsError if one cannot be removed.
         """
-        every = [self.artifacts] if self.artifacts.is_symlink() else self.artifacts.rglob("*")
-        links = sorted(path for path in every if path.is_symlink())
+        removed: list[str] = []
+        left = [self.artifacts]  # no recursion: folders may be nested deeper than calls
         try:
-            for path in links:
-                path.unlink()
+            while left:
+                path = left.pop()
+                if path.is_symlink():
+                    path.unlink()
+                    removed.append(path.relative_to(self.root).as_posix())
+                elif path.is_dir():
+                    left.extend(path.iterdir())
         except OSError as error:
             raise unwritable(f"Links in `{self.artifacts}` cannot be removed", self.root, error, RUN_DIR) from error
-        return [path.relative_to(self.root).as_posix() for path in links]
+        return sorted(removed)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the stage. Raises SurroundingsError if it cannot be written."""
