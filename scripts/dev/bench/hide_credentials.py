@@ -1,6 +1,8 @@
-"""Hides credentials in 100 MB of executed notebooks, which print our code: as it is, or in JSON with many escapes."""
+"""Hides credentials in 100 MB of executed notebooks: in our code, in JSON with many escapes, or in images in base64."""
 
+import base64
 import json
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ sys.path.insert(0, str(SCRIPTS))
 from notebook_ci.base.masking import HIDDEN, learn, masked
 
 BYTES = 100_000_000
-TOKENS = {f"TOKEN_{number}": f"{number}-abcdefgh-{number}" for number in range(20)}
+RANDOM = random.Random(1)  # noqa: S311 - not for cryptography
+TOKENS = {f"TOKEN_{number}": f"{number}-{RANDOM.randbytes(8).hex()}-{number}" for number in range(20)}
 
 
 def notebook(text: str) -> dict[str, Any]:
@@ -21,7 +24,11 @@ def notebook(text: str) -> dict[str, Any]:
 
 learn(TOKENS)
 code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SCRIPTS.rglob("*.py")))
-text = json.dumps(json.dumps(code)) if sys.argv[1] == "json" else code
+text = {
+    "code": code,
+    "json": json.dumps(json.dumps(code)),
+    "images": base64.b64encode(RANDOM.randbytes(len(code))).decode(),
+}[sys.argv[1]]
 searched = 0
 while searched < BYTES:
     executed = notebook(f"{searched} {text}")

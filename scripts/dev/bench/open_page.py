@@ -14,7 +14,8 @@ window.tasks = [0]
 new PerformanceObserver((list) => tasks.push(...list.getEntries().map((task) => task.duration)))
   .observe({type: "longtask", buffered: true})
 """
-# Returns how long the longest task took: to load, to search by each key, to open notebooks, to scroll through all.
+# Returns how many notebooks there are, and how long the longest task took: to load, to search by each key, to open
+# notebooks, to scroll through all.
 USE = """(async () => {
   const frame = () => new Promise(requestAnimationFrame), notebooks = [...document.querySelectorAll("[data-status]")]
   const search = document.querySelector("[type=search]"), root = document.documentElement

@@ -28,6 +28,10 @@ have an empty home and, unless said otherwise, empty caches; all byte-compile. A
 No installer that byte-compiles the same files can be five times faster than pip on two CPUs. pip needs 20 CPU seconds
 for the lock of 64 packages, on one CPU; in a fifth of that time two CPUs have 8. uv unpacks in 3 to 9, and compiling
 takes 14 (8 without the packages' own tests). uv without compiling is 6.5 times faster than pip (November 2026).
+
+Real notebooks gain less than small ones, because most of their time is their own: they compute, plot, and import. Only
+imports at the top, before other code, are done once for several notebooks. hvplot registers itself in the shell of each
+notebook that imports it, so each of its notebooks imports it again.
 """
 PROMISES = """
 ## Promises
