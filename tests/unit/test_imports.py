@@ -99,6 +99,8 @@ STOPPING = [
     "from . import x",
     "from .x import y",
     "from .. import x",
+    "from . import *",
+    "from .numpy import *",
     "del a",
     "assert True",
     "global a",

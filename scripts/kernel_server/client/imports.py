@@ -79,7 +79,7 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     if statements is None:
         return [], f"in or after cell {number}, which cannot be parsed as Python"
     for count, statement in enumerate(statements):
-        is_star = isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+        is_star = isinstance(statement, ast.ImportFrom) and not statement.level and statement.names[0].name == "*"
         if is_star or not _is_harmless(statement):
             return statements[: count + is_star], _after(ast.get_source_segment(source, statement) or "", number)
     return statements, reason

@@ -169,13 +169,13 @@ class Servers:
         fitting = [
             branch
             for branch in self._branches
-            if branch.group == group and not branch.is_failed and set(branch.modules) <= set(path)
+            if branch.group == group and not branch.is_failed and _begins(path, branch.modules)
         ]
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
-        there = set(best.modules if best else ())
+        there = best.modules if best else ()
         paths = Counter(self._paths_of(group))
         candidates = useful(paths) if self._named is None else set(paths)
-        better = [each for each in candidates if path[: len(each)] == each and there < set(each)]
+        better = [each for each in candidates if _begins(path, each) and len(each) > len(there)]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
         return self._grow(group, min(better, key=len), best) or best
@@ -240,7 +240,7 @@ class Servers:
         if branch in self._used.values() or any(each.parent is branch for each in self._branches):
             return True
         paths = self._paths_of(branch.group)
-        return not branch.is_failed and any(set(branch.modules) <= set(path) for path in paths)
+        return not branch.is_failed and any(_begins(path, branch.modules) for path in paths)
 
     def _end(self, branch: _Branch) -> None:
         self._branches.remove(branch)
@@ -259,6 +259,10 @@ class Servers:
     def _bytes(self) -> int:
         """Return the memory of these servers, each page divided among those that share it."""
         return sum(proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
+
+
+def _begins(path: Modules, modules: Modules) -> bool:
+    return path[: len(modules)] == modules
 
 
 def proportional_bytes(pid: int) -> int:

@@ -3,7 +3,7 @@
 A kernel may be forked from a server only if the server has imported nothing except what the notebook itself imports
 first (see `notebooks/imports.py`). The first import that the server does not make ends the list: those after it would
 come too early. Exceptions are the standard library, which imports quickly and does not affect others, and names from a
-module that the server imports.
+module that the server imports, unless one is refused.
 """
 
 import sys
@@ -34,7 +34,7 @@ class Wish:
 
 
 def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
-    """Return what servers import for each notebook, the most shared first.
+    """Return what servers import for each notebook, in its own order: an import may fail unless another comes first.
 
     `wishes` are those of a group; `refused` modules cannot be imported in advance.
     """
@@ -46,9 +46,7 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
         if shorter == kept:
             break
         kept = shorter
-    in_order = dict.fromkeys(module for modules in kept.values() for module in modules)
-    ranked = sorted(in_order, key=lambda module: -counts[module])
-    return {index: tuple(module for module in ranked if module in modules) for index, modules in kept.items()}
+    return kept
 
 
 def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, str]) -> dict[str, str]:
@@ -67,7 +65,7 @@ def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, s
             found[module] = "no server had imported it yet"
         else:
             found[module] = f"comes after `{earlier}`" if earlier else "no other notebook of the folder can share it"
-        if ":" not in module and module not in planned:
+        if module not in planned and (":" not in module or module in refused):
             earlier = earlier or module
     return found
 

@@ -150,7 +150,7 @@ class Importer:
         """Import `a.b`, or `a.b:c` for `from a.b import c`. Returns why this is refused; empty if it is not."""
         module, _, name = item.partition(":")
         before, known, threads = _State(), self._names(), _running()
-        shell, failed, settings = _Shell(), "", _settings_of_matplotlib()
+        shell, failed, settings = _Shell(), "", self._settings()
         with self._as_in_kernel(), shell.watched(), self._audit.listening():
             try:
                 # A warning may be of the code that imports: here as there, of `__main__`.
@@ -246,12 +246,14 @@ class Importer:
     def _extended(self, known: Mapping[str, set[str]]) -> str:
         """Return why `from a import b` may find what it would not: a module got names other than submodules.
 
-        Those of the standard library get some when they are used; others without a file are Cython's.
+        Some modules of the standard library load names at their first use. Cython's have no file.
         """
         for name, names in self._names().items():
-            added = names.difference(known.get(name, names))
-            is_of_package = name.partition(".")[0] not in STANDARD and "__file__" in names and name not in MAIN
-            if is_of_package and any(f"{name}.{each}" not in sys.modules for each in added):
+            is_standard = name.partition(".")[0] in STANDARD
+            if name in MAIN or ("__getattr__" in names if is_standard else "__file__" not in names):
+                continue
+            added = [each for each in names.difference(known.get(name, names)) if not each.startswith("_")]
+            if any(f"{name}.{each}" not in sys.modules for each in added):
                 return f"it adds names to {name}"
         return ""
 
@@ -260,12 +262,19 @@ class Importer:
 
         `settings` are those of Matplotlib before the import.
         """
-        fresh = [name for name in sys.modules.keys() - known.keys() if not MATPLOTLIB.match(name)]
-        uses = any(_is_of_matplotlib(value) for name in fresh for value in self._names_of(sys.modules[name]).values())
-        changes = not MATPLOTLIB.match(module) and _settings_of_matplotlib() != settings
-        return (
-            "it uses Matplotlib, and `%matplotlib inline` comes before it" if self._inline and (uses or changes) else ""
-        )
+        if not self._inline:
+            return ""
+        fresh = [(name, each) for name, each in list(sys.modules.items()) if name not in known]
+        others = [each for name, each in fresh if not MATPLOTLIB.match(name)]
+        uses = any(_is_of_matplotlib(value) for each in others for value in list(self._names_of(each).values()))
+        changes = not MATPLOTLIB.match(module) and self._settings() != settings
+        return "it uses Matplotlib, and `%matplotlib inline` comes before it" if uses or changes else ""
+
+    def _settings(self) -> list[str] | None:
+        """Return Matplotlib's settings as they are stored: `rcParams` would choose a backend. None: there are none."""
+        module = sys.modules.get("matplotlib")
+        settings = self._names_of(module).get("rcParams") if module else None
+        return [str(each) for each in dict.items(settings)] if isinstance(settings, dict) else None
 
     def _foreign(self, known: Mapping[str, set[str]]) -> str:
         """Return why new modules, or the way they were found, would differ in a kernel; empty if they would not."""
@@ -279,13 +288,6 @@ class Importer:
             if not name.startswith("numpy.random") and _has_random(names):
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
-
-
-def _settings_of_matplotlib() -> list[Any] | None:
-    """Return the settings as they are stored: `rcParams` itself would choose a backend. None: it is not imported."""
-    module = sys.modules.get("matplotlib")
-    settings = getattr(module, "rcParams", None)
-    return None if settings is None else [str(each) for each in dict.items(settings)]
 
 
 def _is_of_matplotlib(value: Any) -> bool:

@@ -437,6 +437,6 @@ def test_a_notebook_meant_for_it_gets_a_server_of_its_own_imports(
     for name in "ab":
         workspace.write(f"{name}.ipynb", notebook("import nci_one"))
     for name in "cd":
-        workspace.write(f"{name}.ipynb", notebook("import nci_two, nci_one"))
+        workspace.write(f"{name}.ipynb", notebook("import nci_one, nci_two"))
     done = workspace.execute(kernel, workers="1")
     assert [found["preloaded"] for found in results(done)] == [["nci_one"]] * 2 + [["nci_one", "nci_two"]] * 2

@@ -315,6 +315,7 @@ def test_what_may_read_settings_comes_after_the_command_that_changes_them(
 def test_names_that_other_modules_get_come_too_early(runs: dict[str, Run], tmp_path: Path) -> None:
     """`sklearn.experimental.enable_iterative_imputer` does this: before it, `sklearn.impute` lacks a name."""
     assert refusal(runs, tmp_path, "import IPython\nIPython.found_too_early = 1") == "it adds names to IPython"
+    assert refusal(runs, tmp_path, "import string\nstring.found_too_early = 1") == "it adds names to string"
     assert refusal(runs, tmp_path, "import IPython\nimport IPython.lib.deepreload") == ""
 
 
