@@ -44,7 +44,7 @@ class Brief:
 
     headline: str
     failures: list[str]
-    stages: str  # a table, if there are several
+    stages: str  # a table, if there are several, and why some were skipped
     metrics: str
 
 
@@ -80,7 +80,6 @@ def render(
         found.metrics,
         _links(records, links) if len(records) > 1 else "",
         _problems(shown, links),
-        _reasons(detailed) if found.stages else "",
         *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
         _digests(detailed),
     ]
@@ -96,7 +95,7 @@ def brief(records: Sequence[Record], detailed: Sequence[Record], links: Links, *
     return Brief(
         headline=_headline(records, links, unrecorded),
         failures=[*listed, markdown.rest(len(failed) - markdown.MOST_LISTED)],
-        stages=table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
+        stages=_stages(records, detailed) if len(records) > 1 else "",
         metrics=_metrics(records if baseline else detailed, baseline),
     )
 
@@ -209,11 +208,12 @@ def _short(reason: str) -> str:
     return _DETAILS.split(reason, maxsplit=1)[0]
 
 
-def _reasons(records: Sequence[Record]) -> str:
-    """List why stages were skipped, if the table of stages has only a part of it."""
-    found = {_named(record): _reason(record) for record in records if record.status == "skipped"}
+def _stages(records: Sequence[Record], detailed: Sequence[Record]) -> str:
+    """Return the table of stages, and why some were skipped, where the table has only a part of it."""
+    found = {_named(record): _reason(record) for record in detailed if record.status == "skipped"}
     lines = [f"- {stage}: {inline(reason)}" for stage, reason in found.items() if reason != _short(reason)]
-    return folded("Why stages were skipped", "\n".join(lines))
+    shown = table(["stage", "", "time", ""], [_row(record) for record in records])
+    return "\n\n".join(filter(None, [shown, folded("Why stages were skipped", "\n".join(lines))]))
 
 
 def _section(record: Record) -> list[str]:
