@@ -351,7 +351,7 @@ def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, ker
             """The first server, c's supervisor and c's kernel are left."""
             return sum("kernel_server/inside/start.py" in command for command in workspace.processes().values())
 
-        assert wait_until(lambda: servers() == 3, 10), workspace.processes()
+        assert wait_until(lambda: servers() == 3, 60), workspace.processes()
     finally:
         gate.touch()
         done = workspace.end(process)
