@@ -30,7 +30,7 @@ _ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _inline = re.compile(r"^%matplotlib[ \t]+inline[ \t]*$", re.MULTILINE)
 _IMPORT_OF_INLINE = "import matplotlib.pyplot"
 
-# No attributes: a submodule is one only once something has imported it.
+# No attributes: `a.b` may exist only after something has imported `a.b`.
 _ANNOTATION = (ast.Constant, ast.Name, ast.Subscript, ast.Tuple, ast.Load)
 
 
@@ -79,6 +79,7 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     if statements is None:
         return [], f"in or after cell {number}, which cannot be parsed as Python"
     for count, statement in enumerate(statements):
+        # It may define any name: its import counts, and nothing after it.
         is_star = isinstance(statement, ast.ImportFrom) and not statement.level and statement.names[0].name == "*"
         if is_star or not _is_harmless(statement):
             return statements[: count + is_star], _after(ast.get_source_segment(source, statement) or "", number)
@@ -114,7 +115,7 @@ def _is_harmless(statement: ast.stmt) -> bool:
     """Whether a statement cannot change how a later one imports, except by its own imports."""
     match statement:
         case ast.Import(names=names) | ast.ImportFrom(names=names, level=0):
-            return not any(_is_read_by_python(alias.asname or alias.name.partition(".")[0]) for alias in names)
+            return not any(_is_special(alias.asname or alias.name.partition(".")[0]) for alias in names)
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
         case ast.Assign(targets=targets, value=value):
@@ -126,14 +127,14 @@ def _is_harmless(statement: ast.stmt) -> bool:
     return False
 
 
-def _is_read_by_python(name: str) -> bool:
+def _is_special(name: str) -> bool:
     # The import statement itself reads `__builtins__`, `__path__` and `__package__`; `%matplotlib` calls `get_ipython`.
     return (name.startswith("__") and name.endswith("__")) or name == "get_ipython"
 
 
 def _is_plain_target(target: ast.expr) -> bool:
     names = target.elts if isinstance(target, ast.Tuple) else [target]
-    return all(isinstance(name, ast.Name) and not _is_read_by_python(name.id) for name in names)
+    return all(isinstance(name, ast.Name) and not _is_special(name.id) for name in names)
 
 
 def _is_literal(value: ast.expr) -> bool:
@@ -152,7 +153,7 @@ def _is_plain_annotation(annotation: ast.expr) -> bool:
 
 def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether defining the function runs no code, except for annotations."""
-    if function.decorator_list or _is_read_by_python(function.name) or getattr(function, "type_params", None):
+    if function.decorator_list or _is_special(function.name) or getattr(function, "type_params", None):
         return False
     takes = function.args
     arguments = [*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg]

@@ -172,10 +172,10 @@ class Servers:
             if branch.group == group and not branch.is_failed and _begins(path, branch.modules)
         ]
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
-        there = best.modules if best else ()
+        done = len(best.modules) if best else 0
         paths = Counter(self._paths_of(group))
         candidates = useful(paths) if self._named is None else set(paths)
-        better = [each for each in candidates if _begins(path, each) and len(each) > len(there)]
+        better = [each for each in candidates if _begins(path, each) and len(each) > done]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
         return self._grow(group, min(better, key=len), best) or best
@@ -186,13 +186,13 @@ class Servers:
             return None
         self._count += 1
         address = self._folder / f"server-{self._count}"
-        known = parent.modules if parent else ()
+        known = len(parent.modules) if parent else 0
         try:
             listener = listening(address)
         except NotForkedError:
             return None
         try:
-            connection = source.grow([each for each in modules if each not in known], group, listener)
+            connection = source.grow(modules[known:], group, listener)
         except NotForkedError:
             listener.close()
             return None
@@ -217,8 +217,8 @@ class Servers:
         """Leave the imports of a server to the notebooks."""
         if branch.is_failed:
             return
-        known = branch.parent.modules if branch.parent else ()
-        names = [branch.imports] if branch.imports else [each for each in branch.modules if each not in known]
+        known = len(branch.parent.modules) if branch.parent else 0
+        names = [branch.imports] if branch.imports else branch.modules[known:]
         self._refused.setdefault(branch.group, {}).update(dict.fromkeys(names, why))
         self._replace(branch)
         self._plan(branch.group)

@@ -1,7 +1,7 @@
 """Decides which modules are imported once for several notebooks. Pure: it imports nothing.
 
 A kernel may be forked from a server only if the server has imported nothing except what the notebook itself imports
-first (see `notebooks/imports.py`). The first import that the server does not make ends the list: those after it would
+first (see `imports.py`). The first import that the server does not make ends the list: those after it would
 come too early. Exceptions are the standard library, which imports quickly and does not affect others, and names from a
 module that the server imports, unless one is refused.
 """
@@ -38,15 +38,14 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
 
     `wishes` are those of a group; `refused` modules cannot be imported in advance.
     """
-    kept = {index: _until_other(wish, set(wish.modules).difference(refused), refused) for index, wish in wishes.items()}
+    kept = {index: wish.modules for index, wish in wishes.items()}
     while True:
         counts = Counter(module for modules in kept.values() for module in modules)
         several = {module for module, count in counts.items() if count > 1}
-        shorter = {index: _until_other(wishes[index], several.intersection(kept[index]), refused) for index in kept}
+        shorter = {index: _until_other(wish, several, refused) for index, wish in wishes.items()}
         if shorter == kept:
-            break
+            return kept
         kept = shorter
-    return kept
 
 
 def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, str]) -> dict[str, str]:
@@ -71,7 +70,7 @@ def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, s
 
 
 def useful(paths: Mapping[Modules, int]) -> set[Modules]:
-    """Return the sets of modules that servers should import, so that each serves several notebooks.
+    """Return the beginnings of these lists that servers should import, so that each serves several notebooks.
 
     `paths` are the imports for notebooks, in order, with the number of notebooks.
     """
@@ -86,14 +85,16 @@ def useful(paths: Mapping[Modules, int]) -> set[Modules]:
 
 
 def _until_other(wish: Wish, allowed: Collection[str], refused: Collection[str]) -> Modules:
-    """Return the imports of a notebook that are in `allowed`, up to the first other one that matters."""
+    """Return the imports of a notebook that are in `allowed`, up to one that is refused, or another module."""
     kept = []
     for module in wish.modules:
         if _is_standard(module, wish):
             continue
+        if module in refused:
+            break
         if module in allowed:
             kept.append(module)
-        elif ":" not in module or module in refused:
+        elif ":" not in module:
             break
     return tuple(kept)
 

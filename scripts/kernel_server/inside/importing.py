@@ -47,7 +47,7 @@ DONE_ONCE = {
     "socket.connect": "uses the network",
     "socket.bind": "uses the network",
 }
-# urllib3 looks whether there is IPv6. If a socket stays open, `_State` sees it.
+# urllib3 binds `::1` to find out whether IPv6 works. If a socket stays open, `_State` sees it.
 ANY_PORT = ((("::1", 0),), (("127.0.0.1", 0),))
 MATPLOTLIB = re.compile(r"(matplotlib|mpl_toolkits)\b")
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -244,9 +244,10 @@ class Importer:
         return {name: set(self._names_of(module)) for name, module in list(sys.modules.items())}
 
     def _extended(self, known: Mapping[str, set[str]]) -> str:
-        """Return why `from a import b` may find what it would not: a module got names other than submodules.
+        """Return which module got names that are not submodules: `from a import b` could find `b` too early.
 
-        Some modules of the standard library load names at their first use. Cython's have no file.
+        Ignored: modules of the standard library with `__getattr__`, which load names at their first use, and modules
+        without a file, such as Cython's.
         """
         for name, names in self._names().items():
             is_standard = name.partition(".")[0] in STANDARD
@@ -264,8 +265,7 @@ class Importer:
         """
         if not self._inline:
             return ""
-        fresh = [(name, each) for name, each in list(sys.modules.items()) if name not in known]
-        others = [each for name, each in fresh if not MATPLOTLIB.match(name)]
+        others = [each for name, each in list(sys.modules.items()) if name not in known and not MATPLOTLIB.match(name)]
         uses = any(_is_of_matplotlib(value) for each in others for value in list(self._names_of(each).values()))
         changes = not MATPLOTLIB.match(module) and self._settings() != settings
         return "it uses Matplotlib, and `%matplotlib inline` comes before it" if uses or changes else ""
@@ -294,8 +294,8 @@ def _is_of_matplotlib(value: Any) -> bool:
     kind = type(value)  # not `isinstance`, which asks a proxy for what it stands for
     if issubclass(kind, types.ModuleType):
         owner = object.__getattribute__(value, "__dict__").get("__name__")  # does not load a lazy module
-        return isinstance(owner, str) and bool(MATPLOTLIB.match(owner))
-    owner = value.__module__ if issubclass(kind, (type, types.FunctionType)) else kind.__module__
+    else:
+        owner = value.__module__ if issubclass(kind, (type, types.FunctionType)) else kind.__module__
     return isinstance(owner, str) and bool(MATPLOTLIB.match(owner))
 
 
