@@ -47,6 +47,7 @@ class Known:
     def __init__(self) -> None:
         self._texts: set[str] = set()
         self._begins: set[str] = set()
+        # By the groups of `_words`: its first pair, and the two behind it.
         self._by_word: dict[tuple[str, ...], list[tuple[Spelling, int]]] = defaultdict(list)
         self._words: re.Pattern[str] | None = None  # finds all words of `_by_word`, and some others
         self._short: list[Spelling] = []

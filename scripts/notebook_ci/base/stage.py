@@ -209,7 +209,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         record.outputs = dict(record.headline)
         try:
             if links := list(map(quote, files.remove_links())):
-                what = "Removed from the run directory, because an upload would follow links"
+                what = "Links were removed from the run directory, because an upload would follow them"
                 record.problems.append(Problem(severity="warning", message=f"{what}: {listed(links, MOST_LISTED)}."))
             shown, saved = files.write(record), str(files.record)
             if cases := junit([shown]):

@@ -203,8 +203,8 @@ class ExecuteInputs(NotebookInputs):
         PRELOAD,
         "Modules to import once, before the kernels of several notebooks are forked. `auto`: what at least two "
         "notebooks of a folder import at the top, for these notebooks only, and only if it makes no difference to "
-        "them. Module names: for all notebooks; one that needs only the effect of an import that it forgets, such as a "
-        "loaded submodule, will still pass.",
+        "them. Module names: for all notebooks. A notebook that forgets one of these imports still passes if it needs "
+        "only its side effect, such as a loaded submodule.",
         default=None,
         shown_default="`auto`",
         tuning=True,

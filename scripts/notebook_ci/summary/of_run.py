@@ -28,7 +28,7 @@ SIGNIFICANT_DIGITS = 6
 UNRECORDED = "a step of this job failed or was cancelled, and left no record. See its log"
 BAD_JOB = {"failure", "cancelled", "failed", "canceled"}  # on GitHub, on Azure Pipelines
 MOST_LINES = 30  # of a traceback that is not folded
-_DETAILS = re.compile(r"(?<=\.) | \(|: | since ")  # where those of the reason for skipping a stage begin
+_DETAILS = re.compile(r"(?<=\.) | \(|: | since ")  # where the details begin in the reason why a stage was skipped
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
@@ -133,7 +133,7 @@ def _headline(records: Sequence[Record], links: Links, unrecorded: str) -> str:
         return f"### {ICONS['error']} failed: {unrecorded}"
     passed = [record for record in records if record.status == "passed"]
     if not passed:
-        why = f": {title(_reason(records[0]))}" if len(records) == 1 and records[0].problems else ""
+        why = f": {title(_reason(records[0]))}" if len(records) == 1 and _reason(records[0]) else ""
         return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped{why}"
     if len(records) == 1:
         note = _note(passed[0])
@@ -210,8 +210,8 @@ def _short(reason: str) -> str:
 
 def _stages(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     """Return the table of stages, and why some were skipped, where the table has only a part of it."""
-    found = {_named(record): _reason(record) for record in detailed if record.status == "skipped"}
-    lines = [f"- {stage}: {inline(reason)}" for stage, reason in found.items() if reason != _short(reason)]
+    reasons = [(record, _reason(record)) for record in detailed if record.status == "skipped"]
+    lines = [f"- {_named(record)}: {inline(reason)}" for record, reason in reasons if reason != _short(reason)]
     shown = table(["stage", "", "time", ""], [_row(record) for record in records])
     return "\n\n".join(filter(None, [shown, folded("Why stages were skipped", "\n".join(lines))]))
 

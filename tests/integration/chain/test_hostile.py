@@ -136,7 +136,10 @@ def test_nothing_is_written_through_a_link_that_a_notebook_planted(workspace: Wo
     assert "print" in (made / "b.html").read_text(encoding="utf-8")
     assert done.code == 3
     assert "a link has replaced its folder" in done.log
-    assert "Removed from the run directory, because an upload would follow links: `execute-notebook/c.html`" in done.log
+    assert (
+        "Links were removed from the run directory, because an upload would follow them: `execute-notebook/c.html`"
+        in done.log
+    )
 
 
 # What a notebook can have its kernel send: text for `raw`, else the content of a message of a type.

@@ -100,8 +100,8 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     assert (elsewhere / "x.txt").read_text() == token
     (warning,) = done.annotations("warning")
     assert warning.message == (
-        "Removed from the run directory, because an upload would follow links: `test-notebook/coverage/link.folder`, "
-        "`test-notebook/coverage/link.txt`."
+        "Links were removed from the run directory, because an upload would follow them: "
+        "`test-notebook/coverage/link.folder`, `test-notebook/coverage/link.txt`."
     )
 
 
