@@ -34,7 +34,7 @@ while searched < BYTES:
     executed = notebook(f"{searched} {text}")
     searched += len(text)
     if masked(executed) != executed:
-        raise SystemExit("A credential was found where none is.")
+        raise SystemExit("A credential was found in a text that has none.")
 if masked(notebook(TOKENS["TOKEN_7"])) != notebook(HIDDEN):
     raise SystemExit("A credential was not hidden.")
 print("100 MB searched")

@@ -67,7 +67,7 @@ def small(count: int, cells: int) -> Mapping[str, Sequence[str]]:
 
 
 def showing(count: int) -> Notebooks:
-    """Return notebooks that show a table and something as large as a plot, without importing much."""
+    """Return notebooks that show one table and one picture of the size of a plot, and import little."""
     return {name: [*cells, SHOWING] for name, cells in small(count, 9).items()}
 
 

@@ -142,7 +142,7 @@ OPENED = Contender(
     "Chromium, started for it",
     f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("open_page.py")))}',
     before=f"{OURS.command}; {LAUNCH} report",
-    says="{count} notebooks shown, without a task of more than 200 ms",
+    says="{count} notebooks shown, all smooth",
 )
 # Installing: each contender has a home and caches of its own, where the chain does not look for notebooks. What they
 # install, and `$UV`, comes from `environments`.
@@ -315,14 +315,14 @@ WORKS = [
     ),
     Work(
         name="report-500",
-        title="the page of 500 notebooks with a table and a plot",
+        title="a report on 500 notebooks, each with one table and one plot",
         notebooks=notebooks.showing(500),
         contenders=[REPORT],
         promises=[Limit(REPORT, 10)],
     ),
     Work(
         name="open-500",
-        title="the page of 500 notebooks: opened, searched, some unfolded, scrolled through, no task above 200 ms",
+        title="this report in a browser: opened, searched, unfolded, scrolled through; no task above 200 ms",
         notebooks=notebooks.showing(500),
         contenders=[OPENED],
         promises=[Limit(OPENED, 10)],
