@@ -265,7 +265,10 @@ class Importer:
         """
         if not self._inline:
             return ""
-        others = [each for name, each in list(sys.modules.items()) if name not in known and not MATPLOTLIB.match(name)]
+        left_out = {*known, *MAIN}
+        others = [
+            each for name, each in list(sys.modules.items()) if name not in left_out and not MATPLOTLIB.match(name)
+        ]
         uses = any(_is_of_matplotlib(value) for each in others for value in list(self._names_of(each).values()))
         changes = not MATPLOTLIB.match(module) and self._settings() != settings
         return "it uses Matplotlib, and `%matplotlib inline` comes before it" if uses or changes else ""

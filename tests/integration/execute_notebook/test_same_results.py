@@ -263,6 +263,7 @@ printed, shown = open(folder / "printed", "w"), os.dup(1)
 os.dup2(printed.fileno(), 1)
 inline = sys.argv[4] == "inline"
 importer = importing.Importer(importing.probe(folder), lambda _: True, os.path.realpath, vars, inline=inline)
+assert not inline or not importer.refusal("matplotlib.pyplot")
 refusal = importer.refusal("module_of_test")
 os.write(shown, refusal.encode())
 os._exit(0)
@@ -301,7 +302,7 @@ def test_random_numbers_that_forks_would_share(
         "from matplotlib.pyplot import plot",
         "from mpl_toolkits.mplot3d import Axes3D",
         "import matplotlib\nMAP = matplotlib.colormaps['viridis']\ndel matplotlib",
-        "def choose():\n    import matplotlib\n    matplotlib.use('Agg')\nchoose()",
+        "def choose():\n    import matplotlib\n    matplotlib.rcParams['lines.linewidth'] = 9\nchoose()",
     ],
 )
 def test_what_may_read_settings_comes_after_the_command_that_changes_them(
@@ -310,6 +311,7 @@ def test_what_may_read_settings_comes_after_the_command_that_changes_them(
     why = "it uses Matplotlib, and `%matplotlib inline` comes before it"
     assert refusal(runs, tmp_path, source, "inline") == why
     assert refusal(runs, tmp_path, source) == ""
+    assert refusal(runs, tmp_path, "import multiprocessing", "inline") == "", "its name for the notebook is no user"
 
 
 def test_names_that_other_modules_get_come_too_early(runs: dict[str, Run], tmp_path: Path) -> None:
