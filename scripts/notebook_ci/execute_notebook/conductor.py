@@ -210,12 +210,17 @@ class Conductor:
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, index: int, error: StoppedError) -> Outcome:
-        result = self.executions[index].result()
+        """Return the outcome of an execution whose worker ended: what was saved until then is kept."""
+        execution = self.executions[index]
+        outcome = Outcome(result := execution.result())
+        output = self.shared.output_dir / execution.output
+        if output.is_file():
+            result.output = outcome.add(output, self.shared.files)
         result.status = "failed"
         result.duration = round(time.monotonic() - self._begun[index].began, 3)
         error.kind = "cancelled" if self._is_broken_off else error.kind
         result.failure = failures.explain(error)
-        return Outcome(result)
+        return outcome
 
     def _break_off(self) -> None:
         """Cancel the running executions, and record their outcomes."""
@@ -225,6 +230,10 @@ class Conductor:
         ends = time.monotonic() + END_SECONDS
         while self._busy() and (left := ends - time.monotonic()) > 0:
             self._listen(left)
+        for worker, index in self._busy().items():
+            worker.end(0)
+            self._workers.remove(worker)
+            self._take(index, self._lost(index, StoppedError("cancelled", "The job was cancelled.")))
 
     def _look(self) -> None:
         """Show the running cells."""

@@ -3,11 +3,13 @@
 import ctypes
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from notebook_ci.base.errors import Problem, Severity
+from notebook_ci.base.files import sha256
 from notebook_ci.execute_notebook.settings import Settings
 from notebook_ci.records.execute_notebook import ALLOW, UNTITLED, Failure, FailureKind, NotebookResult
+from notebook_ci.records.run_directory import StageFiles
 
 # Never allowed: they are not the notebook's own, or `on-secret` asks for them.
 _OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled", "secret")
@@ -31,6 +33,12 @@ class Outcome:
     has_imports: bool = False  # the kernel was forked after imports of its notebook
     not_forked: str = ""  # why the kernel was not forked, if it was meant to be
     surroundings_failed: bool = False  # the disk, for example
+
+    def add(self, path: Path, files: StageFiles) -> str:
+        """Record the digest of an output file, and return its name in the record."""
+        name = files.relative(path)
+        self.created[name] = sha256(path)
+        return name
 
 
 def judge(result: NotebookResult, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from kernel_server.interface import KernelServer
 from notebook_ci.base import isolation, masking, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
-from notebook_ci.base.files import is_full, sha256
+from notebook_ci.base.files import is_full
 from notebook_ci.base.masking import HIDDEN, masked
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.base.texts import listed, quote
@@ -188,7 +188,7 @@ class Executor:
         if notebook.hides:
             self._report_secrets(notebook)
         if output.is_file():
-            result.output = self._with_digest(output)
+            result.output = self._outcome.add(output, self.shared.files)
             if self.shared.inputs.html:
                 page, shown = output.with_suffix(".html"), masked(notebook.nb) if notebook.hides else notebook.nb
                 result.html = self._created(page, lambda: html.render(shown, page))
@@ -315,17 +315,11 @@ class Executor:
         """Write a file that does not decide whether the notebook passed. Returns its name in the record."""
         try:
             write()
-            return self._with_digest(path)
+            return self._outcome.add(path, self.shared.files)
         except Exception as error:  # noqa: BLE001 - what a notebook displays can break any library
             why = f"`{path.name}` could not be created: {type(error).__name__}: {error}."
             self._report("warning", why, "The executed notebook itself is complete.")
             return ""
-
-    def _with_digest(self, path: Path) -> str:
-        """Record the digest of an output file, and return its name in the record."""
-        name = self.shared.files.relative(path)
-        self._outcome.created[name] = sha256(path)
-        return name
 
     def _report(
         self, severity: Severity, message: str, hint: str = "", *, title: str = "", line: int | None = None

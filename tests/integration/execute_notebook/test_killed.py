@@ -92,6 +92,25 @@ def test_all_that_run_are_saved_when_the_job_is_cancelled(
     assert not workspace.leftovers()
 
 
+def test_a_worker_that_does_not_end_when_the_job_is_cancelled_is_killed(workspace: Workspace, kernel: Path) -> None:
+    until_it_is_saved = "import time\ntime.sleep(10.1)"
+    workspace.write("a.ipynb", notebook(until_it_is_saved, SLEEP))
+    process = workspace.start("execute-notebook", {"python": str(kernel)})
+    with ended(workspace, process):
+        assert running(workspace, 1)
+        [worker] = workspace.workers()
+        os.kill(worker, signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        done = workspace.end(process, 30)
+    assert time.monotonic() - began < SECONDS
+    assert done.code == 128 + signal.SIGTERM, done.log
+    found = done.notebooks["a.ipynb"]
+    assert found["failure"]["kind"] == "cancelled"
+    assert list(done.record["created"]) == [found["output"]] == ["execute-notebook/a.ipynb"]
+    assert not workspace.processes()
+
+
 def test_when_the_stage_is_killed_nothing_runs_on(workspace: Workspace, kernel: Path, start: str) -> None:
     sleeping = "import subprocess\nsubprocess.Popen(['sleep', '301'])\n"
     for name in "abc":
