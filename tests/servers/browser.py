@@ -45,15 +45,24 @@ document.querySelector("iframe").onload = (event) => {
 KEYS = {"Tab": 9, "Enter": 13}
 
 
+NOTED = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
+
+
 class Session:
-    """A page that a person uses: with real keys, and a printer. By the DevTools protocol, over pipes."""
+    """A page that a person uses: with real keys, and a printer. By the DevTools protocol, over pipes.
+
+    Attributes:
+        noted: What is in the console since the page was loaded, errors of the page and of the browser included.
+    """
 
     def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
         self._source, self._target, self._number = source, target, 0
         self._session: dict[str, str] = {}
+        self.noted: list[Any] = []
         created = self.ask("Target.createTarget", url="about:blank")
         self._session = {"sessionId": self.ask("Target.attachToTarget", flatten=True, **created)["sessionId"]}
-        self.ask("Page.enable")
+        for each in ("Page", "Log", "Runtime"):
+            self.ask(f"{each}.enable")
 
     def ask(self, method: str, **parameters: Any) -> Any:
         self._number += 1
@@ -67,8 +76,23 @@ class Session:
             message = json.loads(b"".join(iter(lambda: self._source.read(1), b"\0")))
             if is_it(message):
                 return message
+            if message.get("method") in NOTED:
+                self.noted.append(message["params"])
+
+    @contextmanager
+    def window(self, width: int, *, is_dark: bool = False) -> Iterator[None]:
+        """Give the page a window of this width in CSS pixels, on a dark screen or a light one."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        try:
+            yield
+        finally:
+            self.ask("Emulation.clearDeviceMetricsOverride")
+            self.ask("Emulation.setEmulatedMedia", features=[])
 
     def load(self, url: str) -> None:
+        self.noted.clear()
         self.ask("Page.navigate", url=url)
         self._next(lambda message: message.get("method") == "Page.loadEventFired")
 
@@ -99,16 +123,13 @@ class Browser:
         profile: A folder for what it keeps.
         port: Of the server.
         hits: The paths below `/hit/` that were asked for since a page was loaded last.
-        console: What the page wrote to the console, errors of its own included.
     """
 
     program: str
     profile: Path
     port: int = 0
     hits: set[str] = field(default_factory=set)
-    console: list[str] = field(default_factory=list)
     _page: str = ""
-    _look: str = LOOK
     _served: bool = False
 
     @property
@@ -130,21 +151,20 @@ class Browser:
             # The browser ends with its pipes.
 
     def serve(self, page: str) -> str:
-        """Return the address of a page, without a frame around it."""
+        """Return the address of a page, without a frame around it. See `hits` for what it asked."""
         self._page = page
+        self.hits.clear()
         return f"http://127.0.0.1:{self.port}/page"
 
-    def load(self, page: str, look: str = LOOK, *, is_dark: bool = False) -> dict[str, Any]:
+    def load(self, page: str) -> dict[str, Any]:
         """Load a page in a frame, and return what is seen of it, if it is still there. See `hits` for what it asked."""
-        self._page, self._look, self._served = page, look, False
+        self._page, self._served = page, False
         self.hits.clear()
-        flags = "--dump-dom --virtual-time-budget=4000 --enable-logging=stderr"
-        flags += " --blink-settings=preferredColorScheme=0" if is_dark else ""
+        flags = "--dump-dom --virtual-time-budget=4000"
         command = [*self._command, *flags.split(), f"http://127.0.0.1:{self.port}/"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert self._served, done.stderr
-        self.console = re.findall(r":CONSOLE.*\] (.*)", done.stderr)
-        seen = re.search("SEEN({.*})NEES", done.stdout.replace(look, ""), re.DOTALL)
+        seen = re.search("SEEN({.*})NEES", done.stdout.replace(LOOK, ""), re.DOTALL)
         return dict(json.loads(unescape(seen[1]))) if seen else {}
 
     def answer(self, path: str) -> bytes:
@@ -152,7 +172,7 @@ class Browser:
         if path.startswith("/hit/"):
             self.hits.add(path.removeprefix("/hit/").partition("?")[0])
         self._served |= path == "/page"
-        return {"/": self._look, "/page": self._page}.get(path, "").encode()
+        return {"/": LOOK, "/page": self._page}.get(path, "").encode()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from integration.suite import (
     notebook,
     only_tools,
     parameters,
+    wait_until,
 )
 from notebook_ci.base.markdown import table
 from notebook_ci.records.build_image import BuildImageRecord
@@ -67,13 +68,12 @@ RECORDS = [
         stage="build-image", image="ghcr.io/a/b", tags=["1"], image_id="sha256:1", base_image="python:3.12"
     ),
 ]
-# Opens all notebooks, looks at the page from outside, and lets axe-core look, too.
-LOOK = """<!DOCTYPE html><iframe src="page" width="WIDTH" height="900"></iframe><pre></pre><script>
-document.querySelector("iframe").onload = async (event) => {
-  const frame = event.target, page = frame.contentDocument, all = (css) => [...page.querySelectorAll(css)]
+# Opens all notebooks, and looks at the page.
+LOOK = """(async () => {
+  const all = (css) => [...document.querySelectorAll(css)]
   const shown = () => all("details[data-status]").filter((each) => !each.hidden).map((each) => each.id)
-  const scroll = () => page.documentElement.scrollWidth - page.documentElement.clientWidth
-  const search = page.querySelector("[type=search]"), select = page.querySelector("select")
+  const scroll = () => document.documentElement.scrollWidth - document.documentElement.clientWidth
+  const search = document.querySelector("[type=search]"), select = document.querySelector("select")
   const type = (input, text) => {
     input.value = text
     input.dispatchEvent(new Event(input === search ? "input" : "change"))
@@ -85,33 +85,23 @@ document.querySelector("iframe").onload = async (event) => {
   type(select, "failed")
   seen.failed = shown()
   type(select, "")
-  frame.contentWindow.location.hash = all(".trouble h3 a")[0].getAttribute("href")
+  location.hash = all(".trouble h3 a")[0].getAttribute("href")
   await new Promise((resolve) => setTimeout(resolve, 200))
   seen.followed = all("details[data-status][open]").map((each) => each.id)
   for (const each of all("details")) each.open = true
   await new Promise((resolve) => setTimeout(resolve, 200))
   seen.scroll.push(scroll())
   seen.cells = all("section.cell").length
-  seen.text = page.body.innerText
+  seen.text = document.body.innerText
   seen.images = all("img").map((each) => each.naturalWidth)
   seen.here = all(".here").map((each) => each.innerText)
   seen.elements = [...new Set(all("*").map((each) => each.tagName.toLowerCase()))]
   seen.ids = all("main [id]").map((each) => each.id)
-  seen.back = frame.contentWindow.getComputedStyle(page.body).backgroundColor
-  const axe = AXE
-  if (axe) {
-    page.head.append(Object.assign(page.createElement("script"), {textContent: axe}))
-    const found = await frame.contentWindow.axe.run(page, {resultTypes: ["violations"]})
-    seen.violations = found.violations.map((each) => [each.impact, each.id, each.nodes[0].html])
-  }
-  document.querySelector("pre").textContent = "SEEN" + JSON.stringify(seen) + "NEES"
-}
-</script>"""
-
-
-def look(width: int, axe: str = "") -> str:
-    return LOOK.replace("WIDTH", str(width)).replace("AXE", json.dumps(axe).replace("</", "<\\/"))
-
+  seen.back = getComputedStyle(document.body).backgroundColor
+  return seen
+})()"""
+AXE = """axe.run(document, {resultTypes: ["violations"]}).then(
+  (found) => found.violations.map((each) => [each.impact, each.id, each.nodes[0].html]))"""
 
 FOCUSABLE = "[...document.querySelectorAll('a[href], summary, input, select, [tabindex=\"0\"]')]"
 REACHABLE = f"{FOCUSABLE}.map((each, n) => each.checkVisibility() ? n : -1).filter((each) => each >= 0)"
@@ -175,10 +165,25 @@ def axe() -> str:
     return Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
-def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Done], chromium: Browser) -> None:
+def look(user: Session, url: str) -> dict[str, Any]:
+    with user.window(1000):
+        user.load(url)
+        return dict(user.run(LOOK))
+
+
+def unreadable(user: Session) -> list[list[str]]:
+    """Return what axe-core finds in the page: how bad, which rule, and the first element."""
+    user.run(axe())
+    return list(user.run(AXE))
+
+
+def test_a_run_is_shown_and_nothing_of_a_notebook_runs(
+    run: tuple[Workspace, Done], user: Session, chromium: Browser
+) -> None:
     workspace, done = run
-    seen = chromium.load(page(done), look(1000))
-    assert not chromium.console
+    seen = look(user, chromium.serve(page(done)))
+    broken_pictures = "Failed to load resource: net::ERR_INVALID_URL"  # those of the attack
+    assert all(each["entry"]["text"] == broken_pictures for each in user.noted), user.noted
     assert not chromium.hits
     assert page(done).startswith("<!DOCTYPE html>")
     assert seen["closed"] == 0, "cells become part of the page when their notebook is opened"
@@ -208,32 +213,41 @@ def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Don
     assert len(seen["ids"]) == len(set(seen["ids"])), "no notebook can give an element an ID"
 
 
-def test_without_its_policy_the_page_still_runs_nothing(run: tuple[Workspace, Done], chromium: Browser) -> None:
-    chromium.load(without_policy(page(run[1])), look(1000))
+def test_without_its_policy_the_page_still_runs_nothing(
+    run: tuple[Workspace, Done], user: Session, chromium: Browser
+) -> None:
+    look(user, chromium.serve(without_policy(page(run[1]))))
     assert not chromium.hits
 
 
-def test_without_the_cleaner_the_policy_still_stops_scripts(run: tuple[Workspace, Done], chromium: Browser) -> None:
+def test_without_the_cleaner_the_policy_still_stops_scripts(
+    run: tuple[Workspace, Done], user: Session, chromium: Browser
+) -> None:
     hostile = armed('<img src=x: onerror="HIT"><script>HIT</script>', "hostile").replace("@PORT@", str(chromium.port))
     text = page(run[1]).replace("<main>", f"<main>{hostile}")
-    chromium.load(text, look(1000))
+    look(user, chromium.serve(text))
     assert not chromium.hits
-    chromium.load(without_policy(text), look(1000))
-    assert chromium.hits == {"hostile"}, "it is what stops them"
+    assert any("Content Security Policy" in each["entry"]["text"] for each in user.noted)
+    look(user, chromium.serve(without_policy(text)))
+    assert wait_until(lambda: chromium.hits == {"hostile"}, 20), "it is what stops them"
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1000)])
-def test_all_can_read_it(run: tuple[Workspace, Done], chromium: Browser, scheme: str, width: int) -> None:
-    seen = chromium.load(without_policy(page(run[1])), look(width, axe()), is_dark=scheme == "dark")
+def test_all_can_read_it(
+    run: tuple[Workspace, Done], user: Session, chromium: Browser, scheme: str, width: int
+) -> None:
+    with user.window(width, is_dark=scheme == "dark"):
+        user.load(chromium.serve(page(run[1])))
+        seen = user.run(LOOK)
+        assert not [each for each in unreadable(user) if each[0] in {"serious", "critical"}]
     assert seen["back"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme]
     assert seen["scroll"] == [0, 0], "nothing is wider than the window"
-    assert not [each for each in seen["violations"] if each[0] in {"serious", "critical"}]
 
 
-def test_axe_finds_what_nobody_can_read(run: tuple[Workspace, Done], chromium: Browser) -> None:
-    wrong = without_policy(page(run[1])).replace("<main>", '<main><p style="color: #bbb; background: #fff">pale</p>')
-    seen = chromium.load(wrong, look(1000, axe()))
-    assert ["serious", "color-contrast"] in [each[:2] for each in seen["violations"]]
+def test_axe_finds_what_nobody_can_read(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
+    wrong = page(run[1]).replace("<main>", '<main><p style="color: #bbb; background: #fff">pale</p>')
+    look(user, chromium.serve(wrong))
+    assert ["serious", "color-contrast"] in [each[:2] for each in unreadable(user)]
 
 
 def test_the_keyboard_reaches_everything(run: tuple[Workspace, Done], user: Session, chromium: Browser) -> None:
