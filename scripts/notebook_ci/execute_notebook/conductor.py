@@ -12,7 +12,7 @@ from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, Problem
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
-from notebook_ci.execute_notebook import engine, failures, html, machine
+from notebook_ci.execute_notebook import failures, html, machine, validation
 from notebook_ci.execute_notebook.engine import StoppedError
 from notebook_ci.execute_notebook.outcome import Outcome, is_own, judge, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
@@ -55,7 +55,7 @@ class Conductor:
 
     def run(self) -> None:
         """Execute all notebooks. If this raises Cancelled, the record holds the results so far."""
-        engine.compile_schema()
+        validation.of_parts_only()
         if LINUX and self.shared.inputs.html:  # on other systems each worker loads them
             html.Pages()
         if self.shared.inputs.determinism or any(each.settings.compare != "off" for each in self.executions):

@@ -173,11 +173,6 @@ def _lost(manager: UserKernelManager, *, has_given_up: bool) -> StoppedError:
     return StoppedError("broken-execution", f"The kernel finished this cell, but sent no reply{said}.")
 
 
-def compile_schema() -> None:
-    """Compile the notebook schema before workers are forked: nbformat does this once per process."""
-    nbformat.validator.get_validator(nbformat.current_nbformat, nbformat.current_nbformat_minor)
-
-
 def _loaded(document: Document) -> nbformat.NotebookNode:
     """Return the document in nbformat's newest minor version of format 4, with everything that papermill expects."""
     nb = nbformat.from_dict(document.converted or json.loads(document.text))

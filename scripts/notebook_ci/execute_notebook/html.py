@@ -75,7 +75,7 @@ class Pages:
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
     """Write the page of an executed notebook. Raises whatever Jinja, Pygments and others raise on its outputs."""
-    nb = nbformat.reads(nbformat.writes(nb), as_version=4)  # a copy, with joined lines
+    nb = nbformat.v4.reads(nbformat.v4.writes(nb))  # a copy, with joined lines; `nbformat.reads` would validate it
     # nbconvert warns of things that users cannot change, such as lexers missing in the tool environment.
     with warnings.catch_warnings(action="ignore"):
         write(page, Pages().page(nb, page.stem))
