@@ -461,8 +461,8 @@ def parent(pid: int) -> int:
         return 0
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> bool:
-    """Return whether the condition came true in time."""
+def wait_until(condition: Callable[[], object], seconds: float = 40) -> bool:
+    """Return whether the condition came true in time: before processes end by themselves, which sleep for a minute."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)

@@ -95,7 +95,7 @@ def test_all_are_stopped_and_no_other_is_started(tmp_path: Path) -> None:
         def take(line: str) -> None:
             lines.append(line)
             if line == "begun":
-                begun.wait(20)
+                begun.wait(60)
 
         codes.append(running.run(["bash", "-c", trap], on_line=take))
         assert lines == ["begun", "saved"]
@@ -103,10 +103,10 @@ def test_all_are_stopped_and_no_other_is_started(tmp_path: Path) -> None:
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
-    begun.wait(20)
+    begun.wait(60)
     running.stop(signal.SIGINT)
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert codes == [5, 5]
     assert running.run(["touch", "started"]) is None
     assert not (tmp_path / "started").exists()

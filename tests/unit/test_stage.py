@@ -333,7 +333,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
         assert started.stdout is not None
         assert started.stdout.readline() == "begun\n"
         started.send_signal(signal.SIGTERM)
-        rest, _ = started.communicate(timeout=20)
+        rest, _ = started.communicate(timeout=40)
     assert started.returncode == 143
     assert commands_in(rest) == ["::error::Cancelled (SIGTERM). Results so far were kept."]
     record = json.loads((tmp_path / "notebook-ci" / "toy.json").read_text())

@@ -362,12 +362,12 @@ def test_a_cancelled_job_ends_the_build(repository: Repository, base_image: str,
         {"image": "study/cancelled", "dockerfile": "Dockerfile"},
         environ={**repository.environ, **builder(name)},
     )
-    assert wait_until(lambda: sleeping(f"67.{os.getpid()}"), 30)
+    assert wait_until(lambda: sleeping(f"67.{os.getpid()}"))
     process.send_signal(signal.SIGTERM)
     done = repository.workspace.end(process)
     assert done.code == 128 + signal.SIGTERM
     assert record(done)["status"] == "error"
-    assert wait_until(lambda: not sleeping(f"67.{os.getpid()}"), 15)
+    assert wait_until(lambda: not sleeping(f"67.{os.getpid()}"))
     assert not repository.engine.run("ps", "--all", "--quiet", "--filter", "ancestor=study/cancelled")
 
 

@@ -56,11 +56,11 @@ def test_nothing_runs_on(elsewhere: Workspace, kernel: Path, number: int) -> Non
         busy = f"import subprocess, time\nsubprocess.Popen(['sleep', '88.25'])\nopen('{name}', 'w')\ntime.sleep(60)"
         elsewhere.write(f"{name}.ipynb", notebook(busy))
     process = elsewhere.start("execute-notebook", {"python": str(kernel), "workers": "2"})
-    assert wait_until(lambda: all((elsewhere.folder / name).exists() for name in "ab"), 30)
+    assert wait_until(lambda: all((elsewhere.folder / name).exists() for name in "ab"))
     process.send_signal(number)
     done = elsewhere.end(process)
-    assert wait_until(lambda: not elsewhere.processes(), 15), elsewhere.processes()
-    assert wait_until(lambda: not elsewhere.leftovers(), 15), elsewhere.leftovers()
+    assert wait_until(lambda: not elsewhere.processes()), elsewhere.processes()
+    assert wait_until(lambda: not elsewhere.leftovers()), elsewhere.leftovers()
     if number == signal.SIGTERM:
         assert done.code == 128 + number
         assert {found["failure"]["kind"] for found in done.record["notebooks"]} == {"cancelled"}

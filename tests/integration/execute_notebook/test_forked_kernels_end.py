@@ -228,7 +228,7 @@ def test_a_job_that_is_cancelled_while_a_kernel_ends_leaves_nothing(
     assert wait_until((workspace.folder / "ending").exists)
     process.terminate()
     assert workspace.end(process).code == 128 + signal.SIGTERM
-    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+    assert wait_until(lambda: not workspace.processes()), workspace.processes()
     assert not workspace.leftovers()
 
 
@@ -259,7 +259,7 @@ def test_a_notebook_that_stops_its_supervisor_ends_all_the_same(workspace: Works
     workspace.write("a.ipynb", notebook(f"{stop_it}os.kill(os.getppid(), 19)\ntime.sleep(60)"))
     done = workspace.execute(kernel, kernel_start="fork", cell_timeout="1")
     assert done.record["notebooks"][0]["failure"]["kind"] == "cell-timeout", done.log
-    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+    assert wait_until(lambda: not workspace.processes()), workspace.processes()
 
 
 def test_exit_codes_are_those_of_a_started_one(ended: dict[str, Ended]) -> None:
@@ -272,9 +272,9 @@ def test_exit_codes_are_those_of_a_started_one(ended: dict[str, Ended]) -> None:
 def test_when_the_stage_is_killed_nothing_is_left(workspace: Workspace, kernel: Path, number: int, start: str) -> None:
     workspace.write("a.ipynb", notebook(FAMILY, "import time; time.sleep(60)"))
     process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": start})
-    assert wait_until(lambda: len(sleeping(workspace)) == 4, 30), workspace.processes()
+    assert wait_until(lambda: len(sleeping(workspace)) == 4), workspace.processes()
     assert workspace.leftovers()
     process.send_signal(number)
     workspace.end(process)
-    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
-    assert wait_until(lambda: not workspace.leftovers(), 15), workspace.leftovers()
+    assert wait_until(lambda: not workspace.processes()), workspace.processes()
+    assert wait_until(lambda: not workspace.leftovers()), workspace.leftovers()

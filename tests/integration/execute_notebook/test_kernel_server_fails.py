@@ -22,7 +22,7 @@ def server_of(workspace: Workspace) -> int:
         found[:] = [pid for pid, command in workspace.processes().items() if SERVER in command and parent_runs(pid)]
         return bool(found)
 
-    assert wait_until(look, 30)
+    assert wait_until(look)
     return min(found)
 
 
@@ -56,7 +56,7 @@ def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
 ) -> None:
     """It fails while the first notebook runs, which is not touched."""
     process, gate = waiting(workspace, kernel, "off")
-    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3, 30)
+    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3)
     fail(server_of(workspace))
     gate.touch()
     done = workspace.end(process)
@@ -75,7 +75,7 @@ def test_a_server_that_has_imported_something_and_dies_or_hangs(
 ) -> None:
     """One notebook at the most misses its imports: then there is another."""
     process, gate = waiting(workspace, kernel, "colorsys")
-    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 4, 30)
+    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 4)
     [grown] = [pid for pid in workspace.processes() if parent(pid) == server_of(workspace)]
     fail(grown)
     gate.touch()

@@ -25,7 +25,7 @@ time.sleep(120)
 
 
 def running(workspace: Workspace, count: int) -> bool:
-    return wait_until(lambda: len(list(workspace.folder.glob("running-*"))) == count, 40)
+    return wait_until(lambda: len(list(workspace.folder.glob("running-*"))) == count)
 
 
 def test_a_worker_that_is_killed_costs_its_own_notebook_alone(workspace: Workspace, kernel: Path, start: str) -> None:
@@ -122,8 +122,8 @@ def test_when_the_stage_is_killed_nothing_runs_on(workspace: Workspace, kernel: 
         assert workspace.leftovers()
         process.kill()
         process.communicate()
-        assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
-        assert wait_until(lambda: not workspace.leftovers(), 15), workspace.leftovers()
+        assert wait_until(lambda: not workspace.processes()), workspace.processes()
+        assert wait_until(lambda: not workspace.leftovers()), workspace.leftovers()
 
 
 @contextlib.contextmanager

@@ -220,7 +220,7 @@ def test_a_cancelled_upload_leaves_no_run_that_runs(
     write(workspace.folder / "run", pull_record())
     with door(server.uri, method="PUT", holds=True) as entry:
         process = workspace.start("log-run", {"tracking-uri": entry.uri, "run-dir": "run", "experiment": experiment})
-        assert entry.reached.wait(30)
+        assert entry.reached.wait(40)
         process.send_signal(signal.SIGTERM)
         done = workspace.end(process)
     assert done.code == 128 + signal.SIGTERM
@@ -240,7 +240,7 @@ def test_a_run_that_is_made_while_the_job_is_cancelled_has_its_status(
     write(workspace.folder / "run", pull_record())
     with door(server.uri, part="runs/update", holds=True) as entry:
         process = workspace.start("log-run", {"tracking-uri": entry.uri, "run-dir": "run", "experiment": experiment})
-        assert entry.reached.wait(30)
+        assert entry.reached.wait(40)
         assert server.runs(experiment)[0]["info"]["status"] == "RUNNING"
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)

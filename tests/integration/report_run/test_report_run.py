@@ -229,7 +229,7 @@ def test_without_the_cleaner_the_policy_still_stops_scripts(
     assert not chromium.hits
     assert any("Content Security Policy" in each["entry"]["text"] for each in user.noted)
     look(user, chromium.serve(without_policy(text)))
-    assert wait_until(lambda: chromium.hits == {"hostile"}, 20), "it is what stops them"
+    assert wait_until(lambda: chromium.hits == {"hostile"}), "it is what stops them"
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1000)])
