@@ -208,6 +208,7 @@ class Importer:
             yield
         finally:
             sys.stdout, sys.stderr = shown
+            self._arguments.are_used = self._arguments.are_used or sys.argv is not self._arguments
             sys.argv, sys.modules["__main__"] = arguments, main
             for name in self._kernel.prompts:
                 vars(sys).pop(name, None)
