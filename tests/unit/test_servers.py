@@ -64,13 +64,11 @@ def notebook(folder: Path, name: str, source: str) -> Document:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Callable[..., Servers]]:
-    """Makes servers for notebooks, those of `other` in another folder."""
+    """Makes servers for notebooks."""
     with contextlib.ExitStack() as stack:
 
-        def make(*sources: str, other: Sequence[str] = (), memory: float = math.inf) -> Servers:
-            (tmp_path / "other").mkdir()
-            placed = [*((tmp_path, source) for source in sources), *((tmp_path / "other", source) for source in other)]
-            documents = [notebook(folder, f"{number}.ipynb", source) for number, (folder, source) in enumerate(placed)]
+        def make(*sources: str, memory: float = math.inf) -> Servers:
+            documents = [notebook(tmp_path, f"{number}.ipynb", source) for number, source in enumerate(sources)]
             servers = Servers(KernelServer(tmp_path / "first"), tmp_path, documents, None, Limits(memory, 60))
             stack.callback(servers.close)
             return servers
@@ -131,63 +129,15 @@ def test_a_refused_import_is_told_of_by_its_name(grown: Grown, made: Callable[..
     assert servers.ended(0, has_imports=False) == ((), not_preloaded)
 
 
-def test_a_notebook_waits_for_all_its_imports_each_made_when_its_server_can(
-    grown: Grown, made: Callable[..., Servers]
-) -> None:
-    both = "import numpy, pandas"
-    servers = made("import numpy", both, both)
-    waits_for = [servers.server_for(index) for index in (1, 2, 0)]
-    assert waits_for[0] == waits_for[1] != waits_for[2]
-    assert grown.asked == [["numpy"]]
-    grown.tell(0, imported=1)
-    hear(servers)
-    assert grown.asked == [["numpy"], ["pandas"]]
-    grown.tell(1, imported=1)
-    grown.tell(0, imports="")
-    hear(servers)
-    assert servers.ended(1, has_imports=True) == (("numpy", "pandas"), {})
-
-
-def test_when_an_import_is_refused_those_that_wait_for_more_wait_no_longer(
-    grown: Grown, made: Callable[..., Servers]
-) -> None:
-    both = "import numpy, pandas"
-    servers = made("import numpy", both, both)
-    servers.server_for(1)
-    grown.tell(0, imports="numpy")
-    grown.tell(0, failed="its import prints or warns")
-    hear(servers)
-    assert grown.asked == [["numpy"], [], []], "kernels come from servers that have imported nothing"
-    assert servers.ended(1, has_imports=False)[1] == {
-        "numpy": "its import prints or warns",
-        "pandas": "comes after `numpy`",
-    }
-
-
-def test_what_was_refused_in_one_folder_is_not_tried_in_others(grown: Grown, made: Callable[..., Servers]) -> None:
-    both = "import numpy, pandas"
-    servers = made(both, both, other=["import numpy", both, both])
-    servers.server_for(0)
-    waits = servers.server_for(3)
-    assert grown.asked == [["numpy", "pandas"], ["numpy"]]
-    grown.tell(0, imports="pandas")
-    grown.tell(0, failed="its import prints or warns")
-    grown.tell(1, imported=1)
-    hear(servers)
-    assert grown.asked[2:] == [[], []], "of both folders"
-    assert servers.server_for(4) == servers.server_for(2) != waits
-    assert len(grown.asked) == 4
-
-
 def test_a_server_that_ends_with_its_parent_is_not_to_blame(grown: Grown, made: Callable[..., Servers]) -> None:
     both = "import numpy, pandas"
     servers = made("import numpy", both, both)
     servers.server_for(1)
     grown.tell(0, imported=1)
     hear(servers)
-    servers.server_for(0)
+    servers.server_for(2)
     assert grown.asked == [["numpy"], ["pandas"]]
-    servers.refused(0)  # the parent did not fork
+    servers.refused(1)  # the parent did not fork
     grown.ends[1].close()
     hear(servers)
     assert "pandas" not in servers.refusals

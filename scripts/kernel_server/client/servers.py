@@ -28,14 +28,13 @@ class _Branch:
     parent: "_Branch | None"  # the server that it was forked from
     server: KernelServer
     listener: socket.socket  # kept open here, so that clients still wait when another server replaces this one
-    # The server reports on it, and ends when it is closed. None: it begins when its parent is ready.
-    connection: socket.socket | None = None
+    connection: socket.socket  # the server reports on it, and ends when it is closed
     pid: int = 0  # 0: not known yet
     imports: str = ""  # the current import
     is_ready: bool = False  # it has imported everything
     is_failed: bool = False  # replaced by a server that has imported nothing
     text: bytes = field(default=b"", repr=False)  # the beginning of a line from the server
-    began: float = 0.0
+    began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,13 @@ class Servers:
         self._limits = limits
         self._named = modules
         self._wishes = _wishes(documents if first else (), modules)
-        # Why modules may not be imported in advance, without `%matplotlib inline` and after it. What one folder refuses
-        # is not tried in others: it would mostly be in vain.
-        self._refused: dict[bool, dict[str, str]] = {False: {}, True: {}}
+        self._refused: dict[Group, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
         self._branches: list[_Branch] = []
         self._used: dict[int, _Branch] = {}
         self._count = 0
-        self._plan(is_inline=False)
-        self._plan(is_inline=True)
+        for group in {wish.group for wish in self._wishes.values()}:
+            self._plan(group)
 
     # --- Called by the conductor
 
@@ -107,7 +104,7 @@ class Servers:
         modules = used.modules if used and has_imports else ()
         if not wish:
             return modules, {}
-        why = reasons(wish, self._paths.pop(index), modules, self._refused[wish.group.inline])
+        why = reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.group, {}))
         for branch in [each for each in reversed(self._branches) if each.group == wish.group]:
             if not self._is_needed(branch):
                 self._end(branch)
@@ -122,7 +119,7 @@ class Servers:
             self._replace(branch)
 
     def connections(self) -> list[socket.socket]:
-        return [branch.connection for branch in self._branches if branch.connection and not branch.is_failed]
+        return [branch.connection for branch in self._branches if not branch.is_failed]
 
     def hear(self, connection: socket.socket) -> None:
         branch = next(each for each in self._branches if each.connection is connection)
@@ -143,7 +140,7 @@ class Servers:
         """Stop imports that take too long: kernels wait for them."""
         for branch in self._branches:
             is_late = time.monotonic() - branch.began > min(self._limits.seconds, IMPORT_SECONDS)
-            if is_late and branch.connection and not (branch.is_ready or branch.is_failed):
+            if is_late and not (branch.is_ready or branch.is_failed):
                 self._fail(branch, "its import takes too long")
 
     def close(self) -> None:
@@ -155,21 +152,17 @@ class Servers:
     def _paths_of(self, group: Group) -> list[Modules]:
         return [self._paths[index] for index, wish in self._wishes.items() if wish.group == group]
 
-    def _plan(self, *, is_inline: bool) -> None:
-        """Decide again what is imported for notebooks."""
-        refused = self._refused[is_inline]
-        groups: dict[Group, dict[int, Wish]] = {}
-        for index, wish in self._wishes.items():
-            if wish.group.inline == is_inline:
-                groups.setdefault(wish.group, {})[index] = wish
-        for wishes in groups.values():
-            if self._named is None:
-                self._paths |= shared(wishes, refused)
-            else:
-                self._paths |= dict.fromkeys(wishes, tuple(name for name in self._named if name not in refused))
+    def _plan(self, group: Group) -> None:
+        """Decide again what is imported for the notebooks of a group."""
+        wishes = {index: wish for index, wish in self._wishes.items() if wish.group == group}
+        refused = self._refused.get(group, {})
+        if self._named is None:
+            self._paths |= shared(wishes, refused)
+        else:
+            self._paths |= dict.fromkeys(wishes, tuple(name for name in self._named if name not in refused))
 
     def _branch_for(self, index: int) -> _Branch | None:
-        """Return the server that makes most of a notebook's imports, and no others. Start better ones if useful."""
+        """Return the server that has done most of a notebook's imports, and no others. Start a better one if useful."""
         if index not in self._paths:
             return None
         group, path = self._wishes[index].group, self._paths[index]
@@ -183,38 +176,29 @@ class Servers:
         paths = Counter(self._paths_of(group))
         candidates = useful(paths) if self._named is None else set(paths)
         better = [each for each in candidates if _begins(path, each) and len(each) > done]
-        if better and self._bytes() > self._limits.memory:
+        if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
-        for modules in sorted(better, key=len):
-            grown = self._grow(group, modules, best)
-            if not grown or grown.is_failed:
-                break
-            best = grown
-        return best
+        return self._grow(group, min(better, key=len), best) or best
 
     def _grow(self, group: Group, modules: Modules, parent: _Branch | None) -> _Branch | None:
-        """Return another server; None if there can be none."""
+        source = parent.server if parent else self._first
+        if source is None:
+            return None
         self._count += 1
         address = self._folder / f"server-{self._count}"
+        known = len(parent.modules) if parent else 0
         try:
             listener = listening(address)
         except NotForkedError:
             return None
-        branch = _Branch(group, modules, parent, KernelServer(address), listener)
+        try:
+            connection = source.grow(modules[known:], group, listener)
+        except NotForkedError:
+            listener.close()
+            return None
+        branch = _Branch(group, modules, parent, KernelServer(address), listener, connection)
         self._branches.append(branch)
-        if parent is None or parent.is_ready:
-            self._start(branch)
         return branch
-
-    def _start(self, branch: _Branch) -> None:
-        source, known = (branch.parent.server, len(branch.parent.modules)) if branch.parent else (self._first, 0)
-        modules = branch.modules[known:]
-        branch.began = time.monotonic()
-        with contextlib.suppress(NotForkedError):
-            if source and self._refused[branch.group.inline].keys().isdisjoint(modules):
-                branch.connection = source.grow(modules, branch.group, branch.listener)
-                return
-        self._replace(branch)
 
     def _take(self, branch: _Branch, message: Mapping[str, str | int]) -> None:
         match message:
@@ -228,8 +212,6 @@ class Servers:
                 branch.is_ready, branch.imports = True, ""
                 if self._bytes() > self._limits.memory:
                     self._fail(branch, "it takes more memory than `preload-max-memory`")
-                for each in self._waiting_for(branch):
-                    self._start(each)
 
     def _fail(self, branch: _Branch, why: str) -> None:
         """Leave the imports of a server to the notebooks."""
@@ -237,24 +219,21 @@ class Servers:
             return
         known = len(branch.parent.modules) if branch.parent else 0
         names = [branch.imports] if branch.imports else branch.modules[known:]
-        self._refused[branch.group.inline].update(dict.fromkeys(names, why))
+        self._refused.setdefault(branch.group, {}).update(dict.fromkeys(names, why))
         self._replace(branch)
-        self._plan(is_inline=branch.group.inline)
+        self._plan(branch.group)
 
     def _replace(self, branch: _Branch) -> None:
-        """Let a server that has imported nothing serve those who wait for this one."""
+        """Let a server without imports serve those who wait for this one."""
         self._end_process(branch)
         branch.is_ready, branch.is_failed, branch.text = False, True, b""
-        for each in self._waiting_for(branch):
-            self._replace(each)
-        with contextlib.suppress(NotForkedError):
+        try:
             if self._first:
                 branch.connection = self._first.grow([], branch.group, branch.listener)
                 return
+        except NotForkedError:
+            pass
         branch.listener.close()  # clients no longer wait for it
-
-    def _waiting_for(self, branch: _Branch) -> list[_Branch]:
-        return [each for each in self._branches if each.parent is branch and not (each.connection or each.is_failed)]
 
     def _is_needed(self, branch: _Branch) -> bool:
         """Return whether a server is used, or may be."""
@@ -269,11 +248,9 @@ class Servers:
         branch.listener.close()
 
     def _end_process(self, branch: _Branch) -> None:
-        if branch.connection:
-            with contextlib.suppress(OSError):  # closing is not enough: workers forked since then have it open too
-                branch.connection.shutdown(socket.SHUT_RDWR)
-            branch.connection.close()
-            branch.connection = None
+        with contextlib.suppress(OSError):  # closing is not enough: workers forked since then have it open too
+            branch.connection.shutdown(socket.SHUT_RDWR)
+        branch.connection.close()
         if branch.pid and not branch.is_ready:  # it may hang in an import
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(branch.pid, signal.SIGKILL)
