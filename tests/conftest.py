@@ -12,8 +12,8 @@ from notebook_ci.base import pip_settings
 # Not imported: two conftest.py that import a shared fixture would have one each, which would wait for each other.
 pytest_plugins = ["servers.shared_fixtures"]
 
-# launch.sh forbids byte-code, which would change its environments. Without any, each worker compiles all tests in each
-# run, which is most of the time to collect them.
+# launch.sh forbids byte-code, which would change its environments. Without it, each worker compiles all tests in each
+# run: most of the time of the collection.
 sys.pycache_prefix, sys.dont_write_bytecode = str(Path(__file__).parents[1] / ".notebook-ci" / "bytecode"), False
 
 # A shell ignores the signal for what it starts in the background, and so would all that these tests start and cancel.

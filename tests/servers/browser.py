@@ -52,13 +52,13 @@ class Session:
     """A page that a person uses: with real keys, and a printer. By the DevTools protocol, over pipes.
 
     Attributes:
-        noted: What is in the console since the page was loaded, errors of the page and of the browser included.
+        noted: The entries of the console since the page was loaded, as JSON. Errors of the page are among them.
     """
 
     def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
         self._source, self._target, self._number = source, target, 0
         self._session: dict[str, str] = {}
-        self.noted: list[Any] = []
+        self.noted: list[str] = []
         created = self.ask("Target.createTarget", url="about:blank")
         self._session = {"sessionId": self.ask("Target.attachToTarget", flatten=True, **created)["sessionId"]}
         for each in ("Page", "Log", "Runtime"):
@@ -77,7 +77,7 @@ class Session:
             if is_it(message):
                 return message
             if message.get("method") in NOTED:
-                self.noted.append(message["params"])
+                self.noted.append(json.dumps(message["params"]))
 
     @contextmanager
     def window(self, width: int, *, is_dark: bool = False) -> Iterator[None]:

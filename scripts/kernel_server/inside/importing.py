@@ -165,7 +165,7 @@ class Importer:
         if shell.asked or shell.is_kept:
             return "it uses the shell"
         if self._arguments.are_used or sys.getrefcount(self._arguments) > OWN_REFERENCES:
-            return "it looks at sys.argv"
+            return "it uses sys.argv"
         self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
         return (
             self._foreign(known)
@@ -208,7 +208,7 @@ class Importer:
             yield
         finally:
             sys.stdout, sys.stderr = shown
-            self._arguments.are_used = self._arguments.are_used or sys.argv is not self._arguments
+            self._arguments.are_used = self._arguments.are_used or getattr(sys, "argv", None) is not self._arguments
             sys.argv, sys.modules["__main__"] = arguments, main
             for name in self._kernel.prompts:
                 vars(sys).pop(name, None)

@@ -1,5 +1,6 @@
 """Executes all notebooks: one per worker at a time, in the order of the schedule."""
 
+import contextlib
 import gc
 import time
 from collections.abc import Sequence
@@ -214,10 +215,12 @@ class Conductor:
         execution = self.executions[index]
         outcome = Outcome(result := execution.result())
         output = self.shared.output_dir / execution.output
-        if output.is_file():
-            result.output = outcome.add(output, self.shared.files)
         result.status = "failed"
         result.duration = round(time.monotonic() - self._begun[index].began, 3)
+        with contextlib.suppress(OSError):  # nothing was saved, or the notebook made its file unreadable
+            # Not one of an earlier execution.
+            if output.is_file() and output.stat().st_mtime >= time.time() - result.duration:
+                result.output = outcome.add(output, self.shared.files)
         error.kind = "cancelled" if self._is_broken_off else error.kind
         result.failure = failures.explain(error)
         return outcome

@@ -4,7 +4,7 @@ import nbformat
 
 
 def of_parts_only() -> None:
-    """Leave out compiling nbformat's schema: the result would only check whole notebooks, and nothing here does that.
+    """Leave out compiling nbformat's schema: it would only check whole notebooks. nbconvert does, by a relaxed schema.
 
     nbformat (5.11) checks new cells and outputs with jsonschema in any case, but compiles the schema before, which
     takes as long as ten small cells.

@@ -30,8 +30,17 @@ def running(workspace: Workspace, count: int) -> bool:
 
 def test_a_worker_that_is_killed_costs_its_own_notebook_alone(workspace: Workspace, kernel: Path, start: str) -> None:
     workspace.write("a.ipynb", notebook(SLEEP))
+    workspace.write("executed/a.ipynb", notebook("print('of an earlier run')"))
+    os.utime(workspace.folder / "executed" / "a.ipynb", (1, 1))
     process = workspace.start(
-        "execute-notebook", {"python": str(kernel), "workers": "2", "kernel-start": start, "notebooks": "**/*.ipynb"}
+        "execute-notebook",
+        {
+            "python": str(kernel),
+            "workers": "2",
+            "kernel-start": start,
+            "notebooks": "a.ipynb",
+            "output-dir": "executed",
+        },
     )
     with ended(workspace, process):
         assert running(workspace, 1)
@@ -43,6 +52,7 @@ def test_a_worker_that_is_killed_costs_its_own_notebook_alone(workspace: Workspa
     assert failure["message"] == (
         "The process that executed the notebook was killed by SIGKILL. The system counted no out-of-memory kill."
     )
+    assert (done.notebooks["a.ipynb"]["output"], done.record["created"]) == ("", {})
     assert any(error.place[0] == "a.ipynb" for error in done.annotations())
     assert not workspace.processes()
 

@@ -56,6 +56,7 @@ BAD = {
     "looks_for_an_argument": ("import sys\nVALUE = '-f' in sys.argv", "sys.argv"),
     "copies_its_arguments": ("import sys\nVALUE = sys.argv.copy()", "sys.argv"),
     "replaces_the_arguments": ("import sys\nsys.argv = ['own']", "sys.argv"),
+    "removes_the_arguments": ("import sys\ndel sys.argv", "sys.argv"),
     "has_random_numbers": ("import random\nVALUE = random.Random()", "random numbers"),
     "turns_off_the_collector": ("import gc\ngc.disable()", "garbage collector"),
     "sets_a_timer": ("import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 1000)", "timers"),
